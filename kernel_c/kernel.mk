@@ -36,7 +36,7 @@ FLAGS_x86_64_clmul := -mpclmul -msse4.1
 FLAGS_x86_64_sha := -msha -mssse3 -msse4.1
 
 ROOMS_aarch64 := core/aarch64 ops/aarch64 ops/aarch64/quant platform/aarch64 platform/boot/tree \
-    platform/linux/aarch64 platform/virt train/aarch64 uefi/aarch64
+    platform/linux/aarch64 platform/virt platform/virt/facts train/aarch64 uefi/aarch64
 ENTRY_aarch64 := boot/aarch64/entry.S
 LINKER_SCRIPT_aarch64 := linker/aarch64.ld
 EMULATION_aarch64 := aarch64linux

@@ -48,9 +48,10 @@ SMALL += \
     core/str.c \
     core/test.c \
     core/utf8.c
-BARE_DRIVERS += \
-    core/acpi_pci.c \
-    core/acpi_virtio.c
+BARE += \
+    core/acpi_arm.c \
+    core/acpi_devices.c \
+    core/acpi_pci.c
 UEFI += \
     core/error.c \
     core/format.c \

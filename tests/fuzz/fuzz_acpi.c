@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kgpt/acpi.h"
+#include "platform/virt/facts/facts.h"
 #include "promise.h"
 
 #define BASE 0x7F000u /* as in tests/hosted/acpi.py */
@@ -97,11 +98,27 @@ static void check_virtio(const struct kg_acpi *acpi, const struct kg_acpi_fadt *
 {
     struct kg_acpi_range range;
     uint32_t n = 0;
-    while (kg_acpi_find_virtio(&range, acpi, fadt, n)) {
+    while (kg_acpi_find_device(&range, acpi, fadt, KG_ACPI_VIRTIO, n)) {
         promise(range.base && range.size && range.base <= UINT32_MAX);
         n++;
     }
     promise(n <= MOST_PIECES);
+}
+
+/* What a machine without ports takes from the tables. */
+static void check_facts(const struct kg_acpi_memory *memory)
+{
+    static struct kg_facts facts;
+    kg_facts_from_acpi(&facts, BASE, memory);
+    promise(facts.n_virtio <= KG_VIRTIO_MOST && facts.n_cpus <= KG_PROCESSORS_MOST && facts.gic.n <= KG_GIC_REGIONS);
+    promise(facts.gic.version == 0 || (facts.gic.distributor && facts.gic.n));
+    promise(facts.console_interrupt < KG_GIC_INTERRUPTS && facts.timer_interrupt < KG_GIC_INTERRUPTS);
+    promise(facts.pci.ecam.size == 0 || facts.pci.first <= facts.pci.last);
+    const struct kg_pci_window *const windows[] = {&facts.pci.ports, &facts.pci.memory32, &facts.pci.memory64};
+    for (int i = 0; i < 3; i++) {
+        const struct kg_range *range = &windows[i]->range;
+        promise(range->size == 0 || range->base + (range->size - 1) >= range->base);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -129,6 +146,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             promise(!kg_acpi_find_s5(types, &acpi, &fadt) || (types[0] <= 7 && types[1] <= 7));
         }
     }
+    check_facts(&memory);
     while (m.n_pieces) {
         free(m.pieces[--m.n_pieces]);
     }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "platform/boot/tree/tree.h"
-#include "platform/virt/tree_facts.h"
+#include "platform/virt/facts/facts.h"
 #include "promise.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -32,15 +32,16 @@ static void look_at_all(const struct kg_fdt *fdt)
 static void fuzz_tree(const uint8_t *bytes, size_t size)
 {
     struct kg_fdt fdt;
-    struct kg_tree_facts facts;
+    struct kg_facts facts;
     if (kg_fdt_open(&fdt, bytes, size)) {
         promise(fdt.size == 0);
         promise(!kg_fdt_next(&fdt, &(struct kg_fdt_node){0}));
         return;
     }
     look_at_all(&fdt);
-    kg_tree_facts(&facts, &fdt);
+    kg_facts_from_tree(&facts, &fdt);
     promise(facts.n_virtio <= KG_VIRTIO_MOST && facts.console_interrupt < KG_GIC_INTERRUPTS);
+    promise(facts.n_cpus <= KG_PROCESSORS_MOST && facts.gic.n <= KG_GIC_REGIONS);
 }
 
 static void fuzz_initrd(const uint8_t *bytes, size_t size)

@@ -100,7 +100,10 @@ _SCHEMA_WORDS = (
     *('\\"format\\":\\"date\\"', '\\"minimum\\":', '\\"maximum\\":', '\\"exclusiveMinimum\\":', "\\\\\\\\d", "(?:"),
 )
 
-_ACPI = [f"kernel_c/core/{name}.c" for name in ("acpi", "acpi_cpus", "acpi_fadt", "acpi_pci", "acpi_s5", "acpi_virtio")]
+_ACPI = [
+    *(f"kernel_c/core/acpi{name}.c" for name in ("", "_arm", "_cpus", "_devices", "_fadt", "_pci", "_s5")),
+    "kernel_c/platform/virt/facts/from_acpi.c",
+]
 
 
 _IP = (*listed("ENGINE_LM", rooms=("net/ip",)), *_CORE)
@@ -368,7 +371,7 @@ TARGETS = {
             "tree",
             (
                 *(f"kernel_c/platform/boot/tree/{name}.c" for name in ("fdt", "initrd", "tree")),
-                *("kernel_c/platform/boot/boot_info.c", "kernel_c/platform/virt/tree_facts.c", *_CORE),
+                *("kernel_c/platform/boot/boot_info.c", "kernel_c/platform/virt/facts/from_tree.c", *_CORE),
             ),
             4096,
             words=("070701", "TRAILER!!!", "arm,pl011", "virtio,mmio", "\\x00\\x00\\x00\\x01", "\\x00\\x00\\x00\\x03"),

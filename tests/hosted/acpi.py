@@ -13,7 +13,7 @@ import native
 
 SOURCES = [
     "tests/hosted/acpi_driver.c",
-    *(f"kernel_c/core/{name}.c" for name in ("acpi", "acpi_cpus", "acpi_fadt", "acpi_pci", "acpi_s5", "acpi_virtio")),
+    *(f"kernel_c/core/{name}.c" for name in ("acpi", "acpi_cpus", "acpi_fadt", "acpi_pci", "acpi_s5", "acpi_devices")),
 ]
 BASE = 0x7F000
 """The physical address of ``Memory.data``, where the root pointer is."""
@@ -169,6 +169,7 @@ FADT_FIELDS = {
     "pm_tmr": (76, "<I"),
     "pm1_evt_len": (88, "B"),
     "boot_arch": (109, "<H"),
+    "arm_boot_arch": (129, "<H"),
     "flags": (112, "<I"),
     "reset_reg": (116, "12s"),
     "reset_value": (128, "B"),

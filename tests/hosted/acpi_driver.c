@@ -64,7 +64,7 @@ static void read_fadt(struct driver_found *found, const struct kg_acpi *acpi)
     found->types[0] = found->has_s5 ? types[0] : 0;
     found->types[1] = found->has_s5 ? types[1] : 0;
     struct kg_acpi_range range;
-    while (kg_acpi_find_virtio(&range, acpi, &fadt, (uint32_t)found->n_virtio)) {
+    while (kg_acpi_find_device(&range, acpi, &fadt, KG_ACPI_VIRTIO, (uint32_t)found->n_virtio)) {
         uint64_t *out = found->virtio[found->n_virtio++ % 4];
         out[0] = range.base;
         out[1] = range.size;

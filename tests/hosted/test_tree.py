@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 import random
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pace
 import pytest
+import tree_reader
 import trees
-from native import shared_object
+from tree_reader import Driver
 from trees import cells, tree, virt, wide
 
 from kgpt_build.boot_modules import BootModule
@@ -22,63 +21,9 @@ from kgpt_build.vm.linux_files import write_archive
 RAM, RESERVED = 1, 2
 
 
-class Driver:
-    """The reader, and the last blob, which stays where it is."""
-
-    def __init__(self, library: ctypes.CDLL) -> None:
-        self.library = library
-        for name in ("open", "cmdline", "excess"):
-            getattr(library, f"driver_{name}").restype = ctypes.c_char_p
-        library.driver_initrd.restype = library.driver_region.restype = ctypes.c_bool
-        library.driver_module.restype = library.driver_fact.restype = library.driver_reg.restype = ctypes.c_bool
-
-    def problem(self, blob: bytes, most: int | None = None) -> str:
-        self.blob = ctypes.create_string_buffer(blob, len(blob))
-        found = self.library.driver_open(self.blob, ctypes.c_size_t(len(blob) if most is None else most))
-        return found.decode() if found else ""
-
-    def read(self, blob: bytes) -> None:
-        self.blob = ctypes.create_string_buffer(blob, len(blob))
-        self.library.driver_read(self.blob)
-
-    def regions(self) -> list[tuple[int, ...]]:
-        return list(self._all(self.library.driver_region, 3))
-
-    def _all(self, call: ctypes._NamedFuncPointer, n: int) -> Iterator[tuple[int, ...]]:
-        found = (ctypes.c_uint64 * n)()
-        i = 0
-        while call(ctypes.c_size_t(i), found):
-            yield tuple(found)
-            i += 1
-
-    def initrd(self, data: bytes) -> list[tuple[bytes, bytes, bytes]] | None:
-        """Name, words and content of each module; None: the archive is damaged."""
-        kept = ctypes.create_string_buffer(data, len(data))
-        if not self.library.driver_initrd(kept, ctypes.c_uint64(len(data))):
-            return None
-        return self.modules()
-
-    def modules(self) -> list[tuple[bytes, bytes, bytes]]:
-        words, place = (ctypes.c_char_p * 2)(), (ctypes.c_uint64 * 2)()
-        found: list[tuple[bytes, bytes, bytes]] = []
-        while self.library.driver_module(ctypes.c_size_t(len(found)), words, place):
-            found.append((words[0] or b"", words[1] or b"", ctypes.string_at(place[0], place[1])))
-        return found
-
-    def fact(self, name: str) -> tuple[int, ...]:
-        found = (ctypes.c_uint64 * 4)()
-        assert self.library.driver_fact(name.encode(), found)
-        return tuple(found)
-
-    def reg(self, path: str, i: int = 0) -> tuple[int, int] | None:
-        found = (ctypes.c_uint64 * 2)()
-        return (found[0], found[1]) if self.library.driver_reg(path.encode(), ctypes.c_uint32(i), found) else None
-
-
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Driver:
-    folder = tmp_path_factory.mktemp("tree")
-    return Driver(shared_object(folder, ["tests/hosted/tree_driver.c", "kernel_c/core/str.c", "kernel_c/core/utf8.c"]))
+    return tree_reader.build(tmp_path_factory.mktemp("tree"))
 
 
 def test_a_machine(driver: Driver) -> None:
@@ -96,6 +41,9 @@ def test_a_machine(driver: Driver) -> None:
     assert driver.fact("memory64")[:3] == (0x8000000000, 0x8000000000, 0x8000000000)
     assert driver.fact("virtio")[:3] == (2, 0xA000000, 0x200)
     assert driver.fact("coherent")[0] == 1
+    assert driver.fact("cpus")[:3] == (2, 0, 1)
+    assert driver.fact("button") == (0x9030000, 0x1000, 3, 0)
+    assert driver.fact("fw_cfg")[:2] == (0x9020000, 0x18)
     driver.read(tree(virt(3)))
     assert driver.fact("gic") == (3, 0x8000000, 0x80A0000, 0xF60000)
 
@@ -109,7 +57,8 @@ def test_qemu_describes_its_machine(driver: Driver, tmp_path: Path) -> None:
     subprocess.run([*words, "-display", "none"], check=True, capture_output=True, timeout=pace.limit(60))
     driver.read(blob.read_bytes())
     assert driver.regions() == [(0x40000000, 0x8000000, RAM)]
-    theirs = {name: driver.fact(name) for name in ("console", "clock", "psci", "gic", "timer", "ecam", "ports")}
+    names = ("console", "clock", "psci", "gic", "timer", "ecam", "ports", "cpus", "button", "fw_cfg")
+    theirs = {name: driver.fact(name) for name in names}
     assert driver.fact("virtio")[0] == 32
     assert driver.fact("coherent")[0] == 1
     driver.read(tree(virt(3)))
@@ -119,7 +68,7 @@ def test_qemu_describes_its_machine(driver: Driver, tmp_path: Path) -> None:
 def test_a_machine_that_says_little(driver: Driver) -> None:
     driver.read(tree({}))
     assert driver.regions() == []
-    for name in ("console", "clock", "psci", "gic", "timer", "ecam", "ports", "virtio", "coherent"):
+    for name in ("console", "clock", "psci", "gic", "timer", "ecam", "ports", "virtio", "coherent", "cpus", "button"):
         assert driver.fact(name) == (0, 0, 0, 0)
     driver.read(b"no tree" + bytes(64))
     assert driver.regions() == []

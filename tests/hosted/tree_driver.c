@@ -1,13 +1,13 @@
-/* Device trees and initial RAM disks, for ctypes. */
+/* Device trees, initial RAM disks, and the facts of a machine from a tree or from ACPI's tables, for ctypes. */
 #include "../../kernel_c/platform/boot/boot_info.c"
 #include "../../kernel_c/platform/boot/tree/fdt.c"
 #include "../../kernel_c/platform/boot/tree/initrd.c"
 #include "../../kernel_c/platform/boot/tree/tree.c"
-#include "../../kernel_c/platform/virt/tree_facts.c"
+#include "platform/virt/facts/facts.h"
 
 static struct kg_boot boot;
 static struct kg_fdt fdt;
-static struct kg_tree_facts facts;
+static struct kg_facts facts;
 
 /* What is wrong with the tree; NULL: nothing. */
 const char *driver_open(const uint8_t *blob, size_t most);
@@ -22,7 +22,28 @@ void driver_read(const uint8_t *blob)
     static const struct kg_boot nothing;
     boot = nothing;
     kg_tree_read(&boot, &fdt, (uintptr_t)blob);
-    kg_tree_facts(&facts, &fdt);
+    kg_facts_from_tree(&facts, &fdt);
+}
+
+struct tables {
+    const uint8_t *bytes;
+    uint64_t base, size;
+};
+
+static const void *read_tables(void *context, uint64_t address, uint64_t size)
+{
+    const struct tables *m = context;
+    bool there = address >= m->base && size <= m->size && address - m->base <= m->size - size;
+    return there ? m->bytes + (address - m->base) : NULL;
+}
+
+/* Reads the tables in memory from `base` on. Returns the problem, or NULL. */
+const char *driver_acpi(const uint8_t *bytes, uint64_t size, uint64_t base, uint64_t rsdp);
+const char *driver_acpi(const uint8_t *bytes, uint64_t size, uint64_t base, uint64_t rsdp)
+{
+    struct tables tables = {bytes, base, size};
+    kg_facts_from_acpi(&facts, rsdp, &(struct kg_acpi_memory){read_tables, &tables});
+    return facts.problem;
 }
 
 bool driver_initrd(const uint8_t *bytes, uint64_t size);
@@ -80,7 +101,7 @@ bool driver_fact(const char *name, uint64_t found[4])
         {"console", {facts.console.base, facts.console.size, facts.console_interrupt}},
         {"clock", {facts.clock.base, facts.clock.size}},
         {"psci", {facts.psci}},
-        {"gic", {facts.gic.version, facts.gic.distributor, facts.gic.second, facts.gic.second_size}},
+        {"gic", {facts.gic.version, facts.gic.distributor, facts.gic.regions[0].base, facts.gic.regions[0].size}},
         {"timer", {facts.timer_interrupt}},
         {"ecam", {facts.pci.ecam.base, facts.pci.ecam.size, facts.pci.first, facts.pci.last}},
         {"ports", {facts.pci.ports.range.base, facts.pci.ports.range.size, facts.pci.ports.bus}},
@@ -88,6 +109,10 @@ bool driver_fact(const char *name, uint64_t found[4])
         {"memory64", {facts.pci.memory64.range.base, facts.pci.memory64.range.size, facts.pci.memory64.bus}},
         {"virtio", {facts.n_virtio, facts.virtio[0].base, facts.virtio[0].size}},
         {"coherent", {facts.pci.coherent}},
+        {"regions", {facts.gic.n, facts.gic.regions[1].base, facts.gic.regions[1].size}},
+        {"button", {facts.button.pins.base, facts.button.pins.size, facts.button.pin, facts.button.events}},
+        {"fw_cfg", {facts.fw_cfg.base, facts.fw_cfg.size}},
+        {"cpus", {facts.n_cpus, facts.affinities[0], facts.affinities[1], facts.affinities[2]}},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (kg_streq(known[i].name, name)) {

@@ -12,7 +12,8 @@ Node: TypeAlias = Mapping[str, Any]
 
 MAGIC = 0xD00DFEED
 BEGIN_NODE, END_NODE, PROPERTY, NOTHING, END = 1, 2, 3, 4, 9
-GIC = 0x8001
+GIC, GPIO = 0x8001, 0x8002
+KEY_POWER = 116
 
 
 def cells(*numbers: int) -> bytes:
@@ -106,6 +107,9 @@ def virt(gic: int = 2, **changes: Any) -> dict[str, Any]:
         ),
         "pl031@9010000": device("arm,pl031", 0x9010000, 0x1000, interrupts=[0, 2, 4]),
         "intc@8000000": controllers[gic],
+        "fw-cfg@9020000": device("qemu,fw-cfg-mmio", 0x9020000, 0x18),
+        "pl061@9030000": device("arm,pl061", 0x9030000, 0x1000, interrupts=[0, 7, 4], phandle=[GPIO]),
+        "gpio-keys": {"compatible": "gpio-keys", "poweroff": {"gpios": [GPIO, 3, 0], "linux,code": [KEY_POWER]}},
         "pcie@10000000": pci,
         "virtio_mmio@a000000": device("virtio,mmio", 0xA000000, 0x200, interrupts=[0, 16, 1]),
         "virtio_mmio@a000200": device("virtio,mmio", 0xA000200, 0x200, interrupts=[0, 17, 1]),

@@ -101,9 +101,59 @@ struct kg_acpi_range {
     uint64_t base, size;
 };
 
-/* The registers of the n-th virtio device that is on no bus, from 0. The DSDT describes it (as LNRO0005); its bytes
- * are searched, and the AML is not interpreted. Returns false past the last one. */
-bool kg_acpi_find_virtio(struct kg_acpi_range *range, const struct kg_acpi *acpi, const struct kg_acpi_fadt *fadt,
+/* Names of devices, eight characters each. */
+#define KG_ACPI_VIRTIO "LNRO0005" /* a virtio device that is on no bus */
+#define KG_ACPI_FW_CFG "QEMU0002" /* QEMU's firmware configuration */
+
+/* The registers of the n-th device with this name, from 0. Only the DSDT describes it; its bytes are searched, and the
+ * AML is not interpreted. Returns false past the last one. */
+bool kg_acpi_find_device(struct kg_acpi_range *range, const struct kg_acpi *acpi, const struct kg_acpi_fadt *fadt,
+                         const char *name, uint32_t n);
+
+/* --- machines without ports: ARM --- */
+
+/* The register of events (32 bits, cleared by reading) of a Generic Event Device whose bit 1 is the power button, as
+ * QEMU has it. 0: there is none. */
+uint64_t kg_acpi_find_events(const struct kg_acpi *acpi, const struct kg_acpi_fadt *fadt);
+
+enum kg_acpi_window_kind { KG_ACPI_WINDOW_MEMORY = 0, KG_ACPI_WINDOW_PORTS = 1 };
+
+/* A range of addresses on the PCI bus. `base` is where the processor sees `bus`. */
+struct kg_acpi_window {
+    enum kg_acpi_window_kind kind;
+    uint64_t bus, base, size;
+};
+
+/* The n-th range of the first PCI host, from 0, whose bytes are searched in the DSDT. Returns false past the last. */
+bool kg_acpi_find_window(struct kg_acpi_window *window, const struct kg_acpi *acpi, const struct kg_acpi_fadt *fadt,
                          uint32_t n);
+
+/* True if the DSDT says that devices of the PCI host see the processors' caches. */
+bool kg_acpi_host_is_coherent(const struct kg_acpi *acpi, const struct kg_acpi_fadt *fadt);
+
+#define KG_ACPI_GIC_FRAMES 16u
+
+/* The GIC and the processors, from the MADT. Addresses of parts that it lacks are 0. */
+struct kg_acpi_gic {
+    uint8_t version; /* 2, 3 or 4; 0: unknown */
+    uint64_t distributor, interface;
+    uint32_t n_frames;
+    struct kg_acpi_range frames[KG_ACPI_GIC_FRAMES]; /* redistributors */
+    uint32_t n_cpus;                                 /* enabled ones */
+    uint64_t affinities[KG_ACPI_MAX_CPUS];           /* MPIDR_EL1 of each */
+};
+
+/* Returns NULL, or the problem with the tables as text. */
+const char *kg_acpi_find_gic(struct kg_acpi_gic *gic, const struct kg_acpi *acpi);
+
+/* How PSCI is called, from the FADT. */
+enum kg_acpi_psci { KG_ACPI_NO_PSCI, KG_ACPI_PSCI_HVC, KG_ACPI_PSCI_SMC };
+enum kg_acpi_psci kg_acpi_find_psci(const struct kg_acpi *acpi);
+
+/* The interrupt of the virtual timer, from the GTDT; 0: unknown. */
+uint32_t kg_acpi_find_virtual_timer(const struct kg_acpi *acpi);
+
+/* The console that the SPCR names, if it has the registers of a PL011. `interrupt` 0: none. */
+bool kg_acpi_find_pl011(struct kg_acpi_range *range, uint32_t *interrupt, const struct kg_acpi *acpi);
 
 #endif

@@ -44,7 +44,7 @@
 #define MOST_SPINS 1000000u
 
 static struct kg_gic_place place;
-static volatile uint8_t *distributor, *second;
+static volatile uint8_t *distributor, *interface; /* interface: of GICv2 */
 static bool started;
 
 static uint32_t read_distributor(uint32_t offset)
@@ -59,14 +59,18 @@ static void write_distributor(uint32_t offset, uint32_t value)
 
 bool kg_gic_init(const struct kg_gic_place *found)
 {
-    if ((found->version != 2 && found->version != 3) || found->distributor_size < 0x1000 ||
-        !kg_map_device(found->distributor, found->distributor_size, false) ||
-        !kg_map_device(found->second, found->second_size, false)) {
+    if ((found->version != 2 && found->version != 3) || found->distributor_size < 0x1000 || found->n == 0 ||
+        !kg_map_device(found->distributor, found->distributor_size, false)) {
         return false;
+    }
+    for (uint32_t i = 0; i < found->n; i++) {
+        if (!kg_map_device(found->regions[i].base, found->regions[i].size, false)) {
+            return false;
+        }
     }
     place = *found;
     distributor = (volatile uint8_t *)place.distributor;
-    second = (volatile uint8_t *)place.second;
+    interface = (volatile uint8_t *)place.regions[0].base;
     return true;
 }
 
@@ -98,14 +102,14 @@ static uint32_t own_affinity(void)
     return (uint32_t)(id >> 8 & 0xFF000000) | (uint32_t)(id & 0xFFFFFF);
 }
 
-/* The frames of this processor in GICv3. */
-static volatile uint8_t *own_frames(void)
+/* The frames of the processor `own` in a region. */
+static volatile uint8_t *frames_in(uint64_t base, uint64_t size, uint32_t own)
 {
-    uint32_t own = own_affinity();
-    for (uint64_t at = 0; place.second_size - at >= FRAME;) {
-        uint32_t kind = kg_mmio_read32(second + at + GICR_TYPER_LOW);
-        if (kg_mmio_read32(second + at + GICR_TYPER_HIGH) == own) {
-            return second + at;
+    for (uint64_t at = 0; at <= size && size - at >= FRAME;) {
+        volatile uint8_t *frames = (volatile uint8_t *)(base + at);
+        uint32_t kind = kg_mmio_read32(frames + GICR_TYPER_LOW);
+        if (kg_mmio_read32(frames + GICR_TYPER_HIGH) == own) {
+            return frames;
         }
         if (kind & TYPER_LAST) {
             return NULL;
@@ -113,6 +117,16 @@ static volatile uint8_t *own_frames(void)
         at += kind & TYPER_VIRTUAL ? 2 * FRAME : FRAME;
     }
     return NULL;
+}
+
+/* The frames of this processor in GICv3. */
+static volatile uint8_t *own_frames(void)
+{
+    volatile uint8_t *found = NULL;
+    for (uint32_t i = 0; i < place.n && !found; i++) {
+        found = frames_in(place.regions[i].base, place.regions[i].size, own_affinity());
+    }
+    return found;
 }
 
 /* By the first processor. What the firmware left on would never be ended; GICv3 has private interrupts elsewhere. */
@@ -170,8 +184,8 @@ static bool join_v2(void)
 {
     set_priority(distributor, WAKE_SGI);
     set_bit(distributor, GICD_ISENABLER, WAKE_SGI);
-    kg_mmio_write32(second + GICC_PMR, LOWEST);
-    kg_mmio_write32(second + GICC_CTLR, CTLR_ENABLE);
+    kg_mmio_write32(interface + GICC_PMR, LOWEST);
+    kg_mmio_write32(interface + GICC_CTLR, CTLR_ENABLE);
     return true;
 }
 
@@ -234,9 +248,9 @@ uint32_t kg_gic_take(void)
         }
         return found;
     }
-    uint32_t found = kg_mmio_read32(second + GICC_IAR);
+    uint32_t found = kg_mmio_read32(interface + GICC_IAR);
     if ((found & NUMBER_MASK) < KG_GIC_INTERRUPTS) {
-        kg_mmio_write32(second + GICC_EOIR, found);
+        kg_mmio_write32(interface + GICC_EOIR, found);
     }
     return found & NUMBER_MASK;
 }

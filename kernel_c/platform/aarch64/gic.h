@@ -8,11 +8,26 @@
 
 #define KG_GIC_INTERRUPTS 1020u /* numbers below it are of interrupts */
 
+#define KG_GIC_DISTRIBUTOR_SIZE 0x10000u
+#define KG_GIC_INTERFACE_SIZE 0x2000u
+#define KG_GIC_REGIONS 16u /* of redistributors */
+
 struct kg_gic_place {
     uint32_t version; /* 2 or 3; 0: none */
     uint64_t distributor, distributor_size;
-    uint64_t second, second_size; /* the processor interface, or the redistributors of GICv3 */
+    uint32_t n;
+    struct {
+        uint64_t base, size;
+    } regions[KG_GIC_REGIONS]; /* the processor interface, or the redistributors of GICv3 */
 };
+
+static inline void kg_gic_add(struct kg_gic_place *place, uint64_t base, uint64_t size)
+{
+    if (place->n < KG_GIC_REGIONS) {
+        place->regions[place->n].base = base;
+        place->regions[place->n++].size = size;
+    }
+}
 
 /* Maps its registers. False: there is none, or it cannot be used. The distributor starts at the first kg_gic_join. */
 bool kg_gic_init(const struct kg_gic_place *place);

@@ -37,6 +37,7 @@ enum kg_framebuffer_type {
 
 struct kg_framebuffer {
     enum kg_framebuffer_type type;
+    bool is_memory; /* ordinary memory, which a device reads through the caches */
     uint64_t base;
     struct kg_pixel_format format; /* of RGB */
 };

@@ -92,7 +92,8 @@ void kg_screen_start(void)
     if (has_pixels()) {
         columns = pixels.format.width / KG_FONT_WIDTH;
         rows = pixels.format.height / KG_FONT_HEIGHT;
-        kind = kg_map_device(framebuffer.base, framebuffer_size(), true) ? PIXEL_SCREEN : NO_SCREEN;
+        bool mapped = framebuffer.is_memory || kg_map_device(framebuffer.base, framebuffer_size(), true);
+        kind = mapped ? PIXEL_SCREEN : NO_SCREEN;
     }
     if (kind == NO_SCREEN) {
         return;
@@ -262,7 +263,9 @@ void plat_screen_use(enum kg_screen_use use, uint32_t scale)
         return;
     }
     if (use == KG_SCREEN_SAFE) {
-        kg_map_device(framebuffer.base, framebuffer_size(), false);
+        if (!framebuffer.is_memory) {
+            kg_map_device(framebuffer.base, framebuffer_size(), false);
+        }
         scale = scale ? scale : 1;
     }
     kg_pixels_scale(&pixels, scale);

@@ -3,8 +3,8 @@
 #ifndef KGPT_VIRT_CHANNEL_H
 #define KGPT_VIRT_CHANNEL_H
 
+#include "facts/facts.h"
 #include "platform/common/machine.h"
-#include "tree_facts.h"
 
 /* Looks for the device on the first bus. Everything is mapped. */
 void kg_channel_init(const struct kg_pci_host *host);

@@ -2,7 +2,7 @@
 #ifndef KGPT_VIRT_CLOCK_H
 #define KGPT_VIRT_CLOCK_H
 
-#include "tree_facts.h"
+#include "facts/facts.h"
 
 void kg_pl031_init(const struct kg_range *registers); /* size 0: there is none */
 

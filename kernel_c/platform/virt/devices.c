@@ -1,9 +1,10 @@
 /* Without firmware no device has an address, and no bridge a number for the bus behind it: BARs get addresses when they
- * are sized, and devices behind bridges are not found. */
+ * are sized, and devices behind bridges are not found. Firmware has used the windows in a way that is not known. */
 #include "devices.h"
 
 #include "kgpt/device.h"
 #include "kgpt/mmio.h"
+#include "kgpt/str.h"
 #include "platform/common/processor.h"
 
 #define ALL_ONES UINT32_MAX
@@ -11,10 +12,10 @@
 #define PART 4 /* a BAR gets at most this part of a window */
 
 static const struct kg_boot *boot;
-static const struct kg_tree_facts *facts;
+static const struct kg_facts *facts;
 static uint64_t used32, used64; /* bytes of the windows */
 
-void kg_virt_devices_init(const struct kg_boot *from, const struct kg_tree_facts *found)
+void kg_virt_devices_init(const struct kg_boot *from, const struct kg_facts *found)
 {
     boot = from;
     facts = found;
@@ -69,6 +70,9 @@ static uint64_t place_in_window(const struct kg_pci_window *window, uint64_t *us
 
 uint64_t plat_pci_place(uint64_t size, bool wide)
 {
+    if (kg_streq(boot->loader, "uefi")) {
+        return 0;
+    }
     uint64_t at = place_in_window(&facts->pci.memory32, &used32, size);
     return at || !wide ? at : place_in_window(&facts->pci.memory64, &used64, size);
 }

@@ -2,9 +2,9 @@
 #ifndef KGPT_VIRT_DEVICES_H
 #define KGPT_VIRT_DEVICES_H
 
+#include "facts/facts.h"
 #include "platform/boot/boot.h"
-#include "tree_facts.h"
 
-void kg_virt_devices_init(const struct kg_boot *boot, const struct kg_tree_facts *facts); /* keeps both */
+void kg_virt_devices_init(const struct kg_boot *boot, const struct kg_facts *facts); /* keeps both */
 
 #endif

@@ -13,10 +13,10 @@
 
 volatile uint32_t kg_timer_ticks;
 
-static const struct kg_tree_facts *facts;
+static const struct kg_facts *facts;
 static bool prepared, working;
 
-void kg_idle_init(const struct kg_tree_facts *found)
+void kg_idle_init(const struct kg_facts *found)
 {
     facts = found;
 }

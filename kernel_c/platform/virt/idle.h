@@ -2,9 +2,9 @@
 #ifndef KGPT_VIRT_IDLE_H
 #define KGPT_VIRT_IDLE_H
 
+#include "facts/facts.h"
 #include "platform/common/machine.h"
-#include "tree_facts.h"
 
-void kg_idle_init(const struct kg_tree_facts *facts); /* keeps `facts` */
+void kg_idle_init(const struct kg_facts *facts); /* keeps `facts` */
 
 #endif

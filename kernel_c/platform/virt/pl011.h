@@ -2,8 +2,8 @@
 #ifndef KGPT_VIRT_PL011_H
 #define KGPT_VIRT_PL011_H
 
+#include "facts/facts.h"
 #include "platform/common/machine.h"
-#include "tree_facts.h"
 
 void kg_pl011_init(const struct kg_range *registers); /* size 0: there is none */
 void kg_pl011_listen(void);                           /* received bytes interrupt */

@@ -15,11 +15,6 @@ void plat_off_at_exit(void)
     wanted_off = true;
 }
 
-bool kg_power_pressed(void)
-{
-    return false;
-}
-
 static void end_devices(void)
 {
     kg_irq_off();

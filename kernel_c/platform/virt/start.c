@@ -1,10 +1,13 @@
-/* The boot of a machine that a device tree describes: from its address to kg_main. */
+/* The boot of a machine that a device tree or ACPI's tables describe: from the loader's two registers to kg_main. */
+#include "button.h"
 #include "channel.h"
 #include "clock.h"
 #include "devices.h"
+#include "facts/facts.h"
 #include "idle.h"
 #include "pl011.h"
 #include "platform/aarch64/paging.h"
+#include "platform/aarch64/requirements.h"
 #include "platform/aarch64/smp.h"
 #include "platform/boot/tree/tree.h"
 #include "platform/boot/uefi.h"
@@ -12,7 +15,7 @@
 #include "platform/common/memory.h"
 #include "platform/common/processor.h"
 #include "platform/common/screen.h"
-#include "tree_facts.h"
+#include "ramfb.h"
 
 _Noreturn void kg_start(uintptr_t info, uint64_t magic);
 
@@ -24,9 +27,8 @@ extern const struct {
 
 static struct kg_boot boot;
 static struct kg_fdt fdt;
-static struct kg_tree_facts facts;
+static struct kg_facts facts;
 static struct kg_cpu cpu;
-static uint64_t affinities[KG_PROCESSORS_MOST];
 
 static bool no_text_mode(void)
 {
@@ -42,25 +44,10 @@ static bool map_registers(const struct kg_range *range)
 
 static bool map_devices(void)
 {
+    struct kg_range events = {facts.button.events, facts.button.events ? sizeof(uint32_t) : 0};
     return map_registers(&facts.console) && map_registers(&facts.pci.ecam) && map_registers(&facts.pci.ports.range) &&
-           map_registers(&facts.clock);
-}
-
-static uint32_t find_processors(void)
-{
-    struct kg_fdt_node node = {0};
-    uint32_t n = 0;
-    while (kg_fdt_next(&fdt, &node) && n < KG_PROCESSORS_MOST) {
-        if (kg_fdt_has_text(&fdt, &node, "device_type", "cpu") &&
-            kg_fdt_has_text(&fdt, &node, "enable-method", "psci")) {
-            struct kg_fdt_node parent = node;
-            struct kg_fdt_value reg;
-            parent.depth--;
-            kg_fdt_property(&fdt, &node, "reg", &reg);
-            affinities[n++] = kg_fdt_cells(&reg, 0, kg_fdt_address_cells(&fdt, &parent));
-        }
-    }
-    return n;
+           map_registers(&facts.clock) && map_registers(&facts.fw_cfg) && map_registers(&facts.button.pins) &&
+           map_registers(&events);
 }
 
 bool kg_keyboard_present(void)
@@ -73,32 +60,53 @@ int kg_keyboard_read(void)
     return KG_READ_END;
 }
 
-/* What brought the kernel: the UEFI loader, whose memory map counts, or a loader of Linux kernels with a tree. */
-static void read_loader(uintptr_t info, uint64_t magic)
+#define GIB_SHIFT 30
+
+/* The entry code has mapped the GiB that the loader has marked as memory. */
+static const void *read_marked_memory(void *context, uint64_t address, uint64_t size)
 {
-    if (magic == KG_UEFI_MAGIC) {
-        const void *tree = (const void *)((const struct kg_uefi_handover *)info)->tree;
-        kg_uefi_read(&boot, info);
-        if (tree) {
-            kg_fdt_open(&fdt, tree, KG_FDT_MOST);
+    const struct kg_uefi_handover *handover = context;
+    for (uint64_t gib = address >> GIB_SHIFT; gib <= (address + size - 1) >> GIB_SHIFT; gib++) {
+        if (gib / 64 >= KG_UEFI_MARKS || !(handover->memory[gib / 64] >> gib % 64 & 1)) {
+            return NULL;
         }
+    }
+    return (const void *)address;
+}
+
+/* From the UEFI loader: its memory map counts, also where the firmware has a device tree. */
+static void read_handover(struct kg_uefi_handover *handover)
+{
+    kg_uefi_read(&boot, (uintptr_t)handover);
+    if (handover->tree && !kg_fdt_open(&fdt, (const void *)handover->tree, KG_FDT_MOST)) {
+        kg_facts_from_tree(&facts, &fdt);
     } else {
-        kg_tree_read(&boot, &fdt, info);
+        kg_facts_from_acpi(&facts, boot.rsdp, &(struct kg_acpi_memory){read_marked_memory, handover});
     }
 }
 
-_Noreturn void kg_start(uintptr_t info, uint64_t magic)
+static void read_loader(uintptr_t info, uint64_t magic)
 {
-    read_loader(info, magic);
+    if (magic == KG_UEFI_MAGIC) {
+        read_handover((struct kg_uefi_handover *)info);
+    } else {
+        kg_tree_read(&boot, &fdt, info);
+        kg_facts_from_tree(&facts, &fdt);
+    }
     boot.image_end = (uintptr_t)&kg_image_header + kg_image_header.size;
-    kg_tree_facts(&facts, &fdt);
-    uint32_t n_cpus = find_processors();
-    kg_psci_init(facts.psci);
-    kg_pl011_init(&facts.console);
-    kg_channel_init(&facts.pci);
-    kg_screen_init(&boot.framebuffer, &no_text);
-    kg_idle_init(&facts);
-    kg_virt_devices_init(&boot, &facts);
+}
+
+/* Without a framebuffer of the firmware. */
+static void find_screen(void)
+{
+    if (boot.framebuffer.type != KG_FRAMEBUFFER_RGB && kg_ramfb_start(&facts.fw_cfg, &boot.framebuffer)) {
+        kg_screen_init(&boot.framebuffer, &no_text);
+    }
+    kg_screen_start();
+}
+
+static void prepare_memory(void)
+{
     if (boot.n_regions == 0) {
         plat_panic("the loader passed no memory map");
     }
@@ -108,11 +116,25 @@ _Noreturn void kg_start(uintptr_t info, uint64_t magic)
     if (!kg_paging_init(&boot) || !map_devices()) {
         plat_panic("not enough memory for the page tables");
     }
+}
+
+_Noreturn void kg_start(uintptr_t info, uint64_t magic)
+{
+    read_loader(info, magic);
+    kg_psci_init(facts.psci);
+    kg_pl011_init(&facts.console);
+    kg_channel_init(&facts.pci);
+    kg_processor_require();
+    kg_screen_init(&boot.framebuffer, &no_text);
+    kg_idle_init(&facts);
+    kg_virt_devices_init(&boot, &facts);
+    prepare_memory();
     kg_gic_init(&facts.gic);
     kg_pl031_init(&facts.clock);
-    kg_screen_start();
+    kg_button_init(&facts.button);
+    find_screen();
     kg_cpu_detect(&cpu);
     kg_processors_init(&cpu);
-    kg_smp_init(affinities, n_cpus);
+    kg_smp_init(facts.affinities, facts.n_cpus);
     plat_exit(kg_main(kg_describe_platform("aarch64", &boot, &cpu)));
 }

@@ -1,4 +1,4 @@
-#include "tree_facts.h"
+#include "facts.h"
 
 #include <stddef.h>
 
@@ -10,6 +10,8 @@
 #define SHARED_FIRST 32u
 #define PRIVATE_FIRST 16u
 #define TIMER_VIRTUAL 2u /* index of the virtual timer's interrupt in `interrupts` of an arm,armv8-timer */
+
+#define KEY_POWER 116u /* linux/input-event-codes.h */
 
 /* `phys.hi` of a PCI address: the space. */
 #define SPACE_SHIFT 24
@@ -35,7 +37,7 @@ static bool find_range(const struct kg_fdt *fdt, const struct kg_fdt_node *node,
 }
 
 /* The console that the firmware names, if it is a PL011, otherwise the first PL011. */
-static void find_console(struct kg_tree_facts *facts, const struct kg_fdt *fdt)
+static void find_console(struct kg_facts *facts, const struct kg_fdt *fdt)
 {
     struct kg_fdt_node node;
     const char *path = kg_fdt_find(fdt, &node, "/chosen") ? kg_fdt_text(fdt, &node, "stdout-path") : "";
@@ -50,7 +52,7 @@ static void find_console(struct kg_tree_facts *facts, const struct kg_fdt *fdt)
     }
 }
 
-static void find_psci(struct kg_tree_facts *facts, const struct kg_fdt *fdt)
+static void find_psci(struct kg_facts *facts, const struct kg_fdt *fdt)
 {
     static const char *const kinds[] = {"arm,psci-1.0", "arm,psci-0.2"};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
@@ -63,7 +65,7 @@ static void find_psci(struct kg_tree_facts *facts, const struct kg_fdt *fdt)
     }
 }
 
-static void find_gic(struct kg_tree_facts *facts, const struct kg_fdt *fdt)
+static void find_gic(struct kg_facts *facts, const struct kg_fdt *fdt)
 {
     static const struct {
         const char *kind;
@@ -74,7 +76,12 @@ static void find_gic(struct kg_tree_facts *facts, const struct kg_fdt *fdt)
         struct kg_range first, second;
         if (kg_fdt_next_compatible(fdt, &node, kinds[i].kind) && find_range(fdt, &node, 0, &first) &&
             find_range(fdt, &node, 1, &second)) {
-            facts->gic = (struct kg_gic_place){kinds[i].version, first.base, first.size, second.base, second.size};
+            facts->gic = (struct kg_gic_place){
+                .version = kinds[i].version, .distributor = first.base, .distributor_size = first.size};
+            uint32_t n = kinds[i].version == 3 ? kg_fdt_number(fdt, &node, "#redistributor-regions", 0, 1) : 1;
+            for (uint32_t at = 1; at <= n && find_range(fdt, &node, at, &second); at++) {
+                kg_gic_add(&facts->gic, second.base, second.size);
+            }
             return;
         }
     }
@@ -96,7 +103,7 @@ static void add_window(struct kg_pci_host *host, const struct kg_fdt_value *rang
     }
 }
 
-static void find_pci(struct kg_tree_facts *facts, const struct kg_fdt *fdt)
+static void find_pci(struct kg_facts *facts, const struct kg_fdt *fdt)
 {
     struct kg_pci_host *host = &facts->pci;
     struct kg_fdt_node node = {0};
@@ -120,14 +127,67 @@ static void find_pci(struct kg_tree_facts *facts, const struct kg_fdt *fdt)
     }
 }
 
-void kg_tree_facts(struct kg_tree_facts *facts, const struct kg_fdt *fdt)
+/* The node of a handle, by which others name it. */
+static bool find_handle(const struct kg_fdt *fdt, struct kg_fdt_node *node, uint32_t handle)
+{
+    *node = (struct kg_fdt_node){0};
+    while (kg_fdt_next(fdt, node)) {
+        if (kg_fdt_number(fdt, node, "phandle", 0, 0) == handle && handle) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A key behind a pin: handle of the controller, number of the pin, flags. */
+static void find_button(struct kg_facts *facts, const struct kg_fdt *fdt)
+{
+    struct kg_fdt_node keys = {0}, controller;
+    if (!kg_fdt_next_compatible(fdt, &keys, "gpio-keys")) {
+        return;
+    }
+    for (uint32_t depth = keys.depth; kg_fdt_next(fdt, &keys) && keys.depth > depth;) {
+        uint32_t pin = kg_fdt_number(fdt, &keys, "gpios", 1, UINT32_MAX);
+        if (kg_fdt_number(fdt, &keys, "linux,code", 0, 0) == KEY_POWER && pin <= UINT8_MAX &&
+            find_handle(fdt, &controller, kg_fdt_number(fdt, &keys, "gpios", 0, 0)) &&
+            kg_fdt_has_text(fdt, &controller, "compatible", "arm,pl061") &&
+            find_range(fdt, &controller, 0, &facts->button.pins)) {
+            facts->button.pin = (uint8_t)pin;
+            return;
+        }
+    }
+}
+
+static void find_processors(struct kg_facts *facts, const struct kg_fdt *fdt)
 {
     struct kg_fdt_node node = {0};
-    *facts = (struct kg_tree_facts){0};
+    while (kg_fdt_next(fdt, &node) && facts->n_cpus < KG_PROCESSORS_MOST) {
+        if (node.depth > 1 && kg_fdt_has_text(fdt, &node, "device_type", "cpu") &&
+            kg_fdt_has_text(fdt, &node, "enable-method", "psci")) {
+            struct kg_fdt_node parent = node;
+            struct kg_fdt_value reg;
+            parent.depth--;
+            kg_fdt_property(fdt, &node, "reg", &reg);
+            facts->affinities[facts->n_cpus++] = kg_fdt_cells(&reg, 0, kg_fdt_address_cells(fdt, &parent));
+        }
+    }
+}
+
+void kg_facts_from_tree(struct kg_facts *facts, const struct kg_fdt *fdt)
+{
+    static const struct kg_facts nothing;
+    struct kg_fdt_node node = {0};
+    *facts = nothing;
     find_console(facts, fdt);
     find_psci(facts, fdt);
     find_gic(facts, fdt);
     find_pci(facts, fdt);
+    find_button(facts, fdt);
+    find_processors(facts, fdt);
+    if (kg_fdt_next_compatible(fdt, &node, "qemu,fw-cfg-mmio")) {
+        find_range(fdt, &node, 0, &facts->fw_cfg);
+    }
+    node = (struct kg_fdt_node){0};
     if (kg_fdt_next_compatible(fdt, &node, "arm,pl031")) {
         find_range(fdt, &node, 0, &facts->clock);
     }

@@ -1,0 +1,3 @@
+BARE += \
+    platform/virt/facts/from_acpi.c \
+    platform/virt/facts/from_tree.c
