@@ -156,6 +156,11 @@ class Arch:
     """Does the entry code move a kernel that lies elsewhere than where it is linked?"""
 
     @property
+    def has_bios(self) -> bool:
+        """Can its machines start by a BIOS, with GRUB? Otherwise only by UEFI."""
+        return any(platform.firmware == "BIOS" for platform in self.grub)
+
+    @property
     def boots_linux_images(self) -> bool:
         """Do loaders take a kernel as Linux's: an image without ELF headers, and one file with all boot modules?"""
         return self.loaders == ("linux",)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from kgpt_build.arch import Arch, of_host
 from kgpt_build.cli.shared.corpora import read_shown
 from kgpt_build.cli.shared.lm import load_brought
 from kgpt_build.cli.shared.names import ModelName
 from kgpt_build.cli.shared.options import (
+    arch_option,
     chat_template_option,
     model_or_here,
     prefill_option,
@@ -43,7 +45,7 @@ _MOST_ROOM = 30_000  # MB; FAT32 takes more, but nobody flashes that much nothin
 
 @click.group("image")
 def command() -> None:
-    """Make images that PCs boot from a disc or a USB stick, through BIOS or UEFI.
+    """Make images that machines boot from a disc or a USB stick, through BIOS or UEFI.
 
     \b
     kgpt image iso -o kgpt.iso                  the default model
@@ -104,6 +106,7 @@ def image_options(command: Command) -> Command:
         settings_options("system"),
         prefill_option,
         toolchain_option,
+        arch_option,
         verbose_option,
     )
     for option in reversed(options):
@@ -139,7 +142,7 @@ def iso(**options: Any) -> None:
 )
 @sign_option
 def usb(room: int, memory: int | None, pair: tuple[Path, Path] | None, **options: Any) -> None:
-    """Write the image of a USB stick with one FAT partition, for BIOS and UEFI.
+    """Write the image of a USB stick with one FAT partition, for BIOS and UEFI (aarch64: UEFI).
 
     MODEL is as in kgpt build, or `default` for the model that ships; repeatable. Other systems can
     read the stick, and change its menus: kgpt/menu.cfg for UEFI, boot/grub/grub.cfg for BIOS. A model that
@@ -231,6 +234,7 @@ def wanted_of(
     chat_template: str | None,
     files: Sequence[Path] = (),
     draft: Path | None = None,
+    arch: Arch | None = None,
     **options: Any,
 ) -> Wanted:
     """What an image shall contain, of the options of a command."""
@@ -243,7 +247,7 @@ def wanted_of(
     texts = tuple(read_files(files))
     drafting = load_brought(draft) if draft else None
     loaded, text = load_models(_named(models)), read_shown(corpus).embedded()
-    return Wanted(loaded, text, toolchain, chat_template, texts, drafting, prefill)
+    return Wanted(loaded, text, toolchain, chat_template, texts, drafting, prefill, arch=arch or of_host())
 
 
 def _named(models: Sequence[Path]) -> list[Path | None]:

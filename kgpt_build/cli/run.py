@@ -144,7 +144,7 @@ def command(
     request = take_request(_read_prompt(prompt), files, wishes, options)
     memory, medium = options.pop("memory"), options.pop("medium")
     meant = arch_meant(named, default, arch)
-    options |= {"arch": meant, "firmware": firmware_for(options["firmware"], meant)}
+    options |= {"arch": meant, "firmware": firmware_for(options["firmware"], meant, named)}
     settings = _settings(named, request, memory, options)
     hosted = target == "hosted" or (target is None and runs_hosted(named, default=default))
     qemu, settings = _find_machine(settings, hosted=hosted)

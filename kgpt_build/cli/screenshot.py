@@ -163,7 +163,7 @@ def _settings(
     if options["machine"] == "auto":
         options["machine"] = qemu.full_machine
     image = boot_file_for(target, default=default, arch=arch)
-    options["firmware"] = firmware_for(options["firmware"], arch)
+    options["firmware"] = firmware_for(options["firmware"], arch, image)
     chosen = choose_medium(image, medium, options["firmware"])
     if chosen != "kernel" and options["cmdline"]:
         raise UsageError(f"{image} brings its own command line", "leave out --cmdline")

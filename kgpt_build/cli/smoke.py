@@ -85,7 +85,7 @@ def command(
     words = " ".join(word for word in (_EXIT, cmdline) if word)
     asked = LEAST_MEMORY if memory is None else memory
     arch = arch_meant(boot_file, False, arch)
-    machine["firmware"] = firmware_for(machine["firmware"], arch)
+    machine["firmware"] = firmware_for(machine["firmware"], arch, boot_file)
     settings = RunSettings(image=boot_file, cmdline=words, timeout=timeout, memory=asked, arch=arch, **machine)
     if is_hosted(boot_file):
         refuse_qemu_options()

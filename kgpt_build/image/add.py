@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kgpt_build import paths
+from kgpt_build.arch import DEFAULT, of_name
 from kgpt_build.boot_modules import DRAFT
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.file_hash import sha256_of
@@ -38,12 +39,13 @@ def add(wanted: Wanted, folder: Path, progress: Progress) -> Added:
     Their entries get the command line of the stick's other entries. Raises KgptError, UsageError.
     """
     described = _manifest(folder)
-    wanted = replace(wanted, large=True, draft_slug=_draft_slug(wanted.draft))
+    arch = of_name(described.get("arch", DEFAULT.name))
+    wanted = replace(wanted, large=True, draft_slug=_draft_slug(wanted.draft), arch=arch)
     contents = gather(wanted, progress, taken=_names(described, folder), cmdline=described["cmdline"])
     entries = with_cmdline([entry for entry in contents.entries if entry.of_model], described["cmdline"])
     plans = [plan for plan in contents.kernels if plan.corpus is None and not _is_there(plan.path, folder)]
     items = (
-        *built(plans, wanted.toolchain, progress, efi=True),
+        *built(plans, wanted, progress, efi=True),
         *(item for item in contents.items if not _is_known_draft(item, folder)),
     )
     _check_room(folder, items)
@@ -52,7 +54,8 @@ def add(wanted: Wanted, folder: Path, progress: Progress) -> Added:
         _copy(item, folder)
     for slug, of_model in _by_model(entries).items():
         lines = [f"{line}\n" for entry in of_model if entry.bios for line in entry_lines(entry)]
-        paths.write_atomically(_place(folder, f"{MENU_FOLDER}/{slug}.cfg"), (STOPPED + "".join(lines)).encode())
+        if arch.has_bios:
+            paths.write_atomically(_place(folder, f"{MENU_FOLDER}/{slug}.cfg"), (STOPPED + "".join(lines)).encode())
         efi = "".join(f"{line}\n" for line in efi_lines(of_model, LM_KERNEL))
         paths.write_atomically(_place(folder, f"{MENU_FOLDER}/{slug}{EFI_ENDING}"), efi.encode())
     return Added(tuple(entry.id for entry in entries), sum(item.size for item in items))
@@ -75,7 +78,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
 def _names(described: dict[str, Any], folder: Path) -> set[str]:
     """The labels of the models on the stick."""
     there = {Path(file["path"]).stem for file in described["files"]}
-    return there | {path.stem for path in _place(folder, MENU_FOLDER).glob("*.cfg")}
+    return there | {path.stem for path in _place(folder, MENU_FOLDER).glob(f"*{EFI_ENDING}")}
 
 
 def _place(folder: Path, path: str) -> Path:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kgpt_build import models
+from kgpt_build.arch import DEFAULT, Arch
 from kgpt_build.boot_modules import DRAFT, FILE, BootModule, Text, check_modules
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.file_hash import sha256_of
@@ -77,6 +78,7 @@ class Wanted:
     """May models be larger than GRUB can load? kgpt.efi loads them."""
     draft_slug: str = DRAFT
     """The name of the draft model's file in the image, without the ending."""
+    arch: Arch = DEFAULT
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,12 @@ def gather(
         tests.append(
             Entry("selftest-lm", "Self-test of language models", LM_KERNEL, ("mode=selftest",), of_model=False)
         )
-    return Contents(tuple(items), tuple(kernels), (*entries, *tests))
+    by_bios = wanted.arch.has_bios
+    return Contents(
+        tuple(items),
+        tuple(kernels),
+        tuple(replace(entry, bios=entry.bios and by_bios) for entry in (*entries, *tests)),
+    )
 
 
 def parts_of(item: Item) -> Iterator[Item]:
@@ -189,13 +196,17 @@ def parts_of(item: Item) -> Iterator[Item]:
         yield replace(item, path=f"{item.path}.{number}", source=part, sha256=digest.hexdigest(), size=part.size)
 
 
-def built(plans: Sequence[KernelPlan], toolchain: str, progress: Progress, *, efi: bool = False) -> tuple[Item, ...]:
-    """The kernels of the plan, built or from the cache; ``efi``: for UEFI too. Raises KgptError, ToolMissing."""
+def built(plans: Sequence[KernelPlan], wanted: Wanted, progress: Progress, *, efi: bool = False) -> tuple[Item, ...]:
+    """The kernels of the plan for ``wanted``, built or from the cache; ``efi``: for UEFI too.
+
+    Raises KgptError, ToolMissing.
+    """
     items = []
     for plan in plans:
         file = build_cached(
             plan.model,
-            toolchain=toolchain,
+            toolchain=wanted.toolchain,
+            arch=wanted.arch,
             corpus=plan.corpus,
             drivers=plan.is_small,
             with_efi=efi,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from kgpt_build.arch import ALL, DEFAULT, Arch, of_name
 from kgpt_build.errors import KgptError, ToolMissing
 from kgpt_build.file_hash import sha256_of
 from kgpt_build.image import manifest
@@ -114,6 +115,28 @@ def file_runs(image: BinaryIO, path: str) -> list[tuple[int, int]]:
     return runs
 
 
+def arch_of_image(path: Path) -> Arch | None:
+    """The architecture of the machines that boot the image; None: it is none of kgpt image.
+
+    Raises ToolMissing, as memory_wanted does.
+    """
+    try:
+        with path.open("rb") as image:
+            return _arch_of(_manifest(_volume(image)))
+    except ToolMissing:
+        raise
+    except (KgptError, OSError):
+        return None
+
+
+def _arch_of(described: Mapping[str, Any]) -> Arch:
+    """The architecture in a manifest. Raises KgptError for an unknown one."""
+    try:
+        return of_name(described.get("arch", DEFAULT.name))
+    except (KeyError, TypeError):
+        raise KgptError(f"it is for the processor {described['arch']!r}, which kgpt does not know", _OURS) from None
+
+
 def _entries(path: Path) -> list[Any]:
     """The entries of the manifest, which are only a hint: none if it is missing or damaged."""
     try:
@@ -165,11 +188,10 @@ def _open(image: BinaryIO) -> _Opened:
     volume = _volume(image)
     if isinstance(volume, Disc):
         return _open_disc(image, volume)
-    boots = (
-        Boot("BIOS", "disk", "GRUB by the MBR" if partitions.has_boot_code(image) else ""),
-        Boot("UEFI", "disk", UEFI_PROGRAM if UEFI_PROGRAM in volume.files else ""),
-    )
-    return _Opened("usb", volume, boots, None)
+    program = next((arch.uefi.program for arch in ALL if arch.uefi.program in volume.files), "")
+    bios = Boot("BIOS", "disk", "GRUB by the MBR" if partitions.has_boot_code(image) else "")
+    uefi = Boot("UEFI", "disk", program)
+    return _Opened("usb", volume, (bios, uefi) if _arch_of(_manifest(volume)).has_bios else (uefi,), None)
 
 
 def _open_disc(image: BinaryIO, disc: Disc) -> _Opened:

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from kgpt_build import paths
+from kgpt_build.arch import Arch
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.file_hash import sha256_of
 from kgpt_build.image import disc, grub_words, manifest, stick
 from kgpt_build.image.contents import EFI_KERNEL, LM_KERNEL, Contents, Item, Wanted, built, gather
-from kgpt_build.image.disc import UEFI_PROGRAM
 from kgpt_build.image.fs.volumes import Source, pieces_of, whole_files
 from kgpt_build.image.inspect import file_runs, verify
-from kgpt_build.image.loader import Grub, find_grub, image_id
+from kgpt_build.image.loader import Grub, bios_core, find_grub, image_id
 from kgpt_build.image.menu import (
     CONFIG,
     EFI_CONFIG,
@@ -89,7 +89,8 @@ class ImageResult:
 class _Tools:
     """The tools, found before anything is made; ``xorriso`` is for discs only."""
 
-    grub: Grub
+    grub: Grub | None
+    """None: the image boots only by UEFI, with kgpt.efi."""
     xorriso: Path
     versions: dict[str, str]
 
@@ -97,7 +98,10 @@ class _Tools:
 def make(settings: ImageSettings, progress: Progress) -> ImageResult:
     """Make the image, and its manifest beside it. Raises KgptError, ToolMissing, UsageError."""
     check_output(settings.out)
-    epoch, tools = source_date(), _find_tools(settings.kind)
+    arch = settings.wanted.arch
+    if settings.kind == "iso" and not arch.has_bios:
+        raise UsageError(f"discs are not for {arch.title}", "make the image of a stick (kgpt image usb), or add --arch")
+    epoch, tools = source_date(), _find_tools(settings.kind, arch)
     usb = settings.kind == "usb"
     wanted = replace(settings.wanted, large=usb)
     contents = gather(wanted, progress, any_lm=usb, cmdline=settings.menu.cmdline)
@@ -111,9 +115,9 @@ def make(settings: ImageSettings, progress: Progress) -> ImageResult:
     folder = settings.out.absolute().parent
     with paths.write_errors(str(settings.out)), _work_folder(settings.out) as name:
         work = Path(name)
-        boot, core = _boot_files(settings.kind, program, tools.grub, _marker(ident), work)
+        boot, core = _boot_files(settings, program, tools.grub, _marker(ident), work)
         described = manifest.content(settings, ident, epoch, items, boot, menus, entries, tools.versions)
-        described["outside"] = stick.outside(core, tools.grub) if usb else []
+        described["outside"] = stick.outside(core, tools.grub) if usb and tools.grub else []
         own: dict[str, Source] = {
             **boot,
             **menus,
@@ -129,12 +133,16 @@ def make(settings: ImageSettings, progress: Progress) -> ImageResult:
             stick.write(part, files, core, ident, epoch, tools.grub, settings.room)
             _check_memory(part, settings.memory)
         else:
+            assert tools.grub is not None, "_find_tools"
             disc.write(part, whole_files(files), ident, epoch, tools.grub, tools.xorriso, work)
         return _publish(part, settings.out, described, progress)
 
 
 def _menus(settings: ImageSettings, entries: Sequence[Entry], progress: Progress) -> dict[str, bytes]:
     """The files of the menus: that of GRUB has only what GRUB can load."""
+    efi = {EFI_CONFIG: efi_menu(entries, settings.menu, LM_KERNEL).encode()} if settings.kind == "usb" else {}
+    if not settings.wanted.arch.has_bios:
+        return efi
     by_grub = [entry for entry in entries if entry.bios]
     for_grub, without = settings.menu, [entry for entry in entries if not entry.bios]
     if without:
@@ -142,15 +150,12 @@ def _menus(settings: ImageSettings, entries: Sequence[Entry], progress: Progress
         progress.stage(f"only by UEFI, since the model is too large for GRUB: {names}")
     if any(settings.menu.default.removeprefix(f"{SAFE}>{SAFE}-") == entry.id for entry in without):
         for_grub = replace(settings.menu, default="")
-    menus = {CONFIG: grub_cfg(by_grub, for_grub, template()).encode(), grub_words.PLACE: grub_words.catalog()}
-    if settings.kind == "usb":
-        menus[EFI_CONFIG] = efi_menu(entries, settings.menu, LM_KERNEL).encode()
-    return menus
+    return {CONFIG: grub_cfg(by_grub, for_grub, template()).encode(), grub_words.PLACE: grub_words.catalog(), **efi}
 
 
 def efi_programs(contents: Contents, settings: ImageSettings, progress: Progress) -> tuple[list[Item], bytes]:
     """The kernels of the image, and the program with the menu for UEFI, which holds the kernel of language models."""
-    kernels = list(built(contents.kernels, settings.wanted.toolchain, progress, efi=settings.by_efi))
+    kernels = list(built(contents.kernels, settings.wanted, progress, efi=settings.by_efi))
     program = next((item for item in kernels if settings.by_efi and item.path == efi_path(LM_KERNEL)), None)
     if program is None:
         return kernels, b""
@@ -159,7 +164,7 @@ def efi_programs(contents: Contents, settings: ImageSettings, progress: Progress
     if settings.signer:
         # Firmware checks the programs of the menu, too: the first one starts them by LoadImage.
         kernels = [_signed_item(item, settings.signer) if item.role == EFI_KERNEL else item for item in kernels]
-        started = signed(started, settings.signer, UEFI_PROGRAM)
+        started = signed(started, settings.signer, settings.wanted.arch.uefi.program)
     return kernels, started
 
 
@@ -201,9 +206,9 @@ def _hashes(files: Mapping[str, bytes]) -> dict[str, str]:
     return {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
 
 
-def _find_tools(kind: str) -> _Tools:
-    grub, mtools, xorriso = find_grub(), Mtools(), Xorriso()
-    versions = {**grub.versions, mtools.name: mtools.version()}
+def _find_tools(kind: str, arch: Arch) -> _Tools:
+    grub, mtools, xorriso = find_grub() if arch.has_bios else None, Mtools(), Xorriso()
+    versions = {**(grub.versions if grub else {}), mtools.name: mtools.version()}
     if kind == "usb":
         return _Tools(grub, Path(), versions)
     return _Tools(grub, xorriso.require(), {**versions, xorriso.name: xorriso.version()})
@@ -219,10 +224,14 @@ def _marker(ident: str) -> str:
     return f"/kgpt/{ident[:16]}.id"
 
 
-def _boot_files(kind: str, program: bytes, grub: Grub, marker: str, work: Path) -> tuple[dict[str, bytes], bytes]:
+def _boot_files(
+    settings: ImageSettings, program: bytes, grub: Grub | None, marker: str, work: Path
+) -> tuple[dict[str, bytes], bytes]:
     """The code that firmware loads: files of the image, and code outside its file system."""
-    if kind == "usb":
-        return stick.boot_files(program, grub, marker, work)
+    if settings.kind == "usb":
+        core = bios_core(grub, marker, work, disc=False) if grub else b""
+        return {settings.wanted.arch.uefi.program: program}, core
+    assert grub is not None, "_find_tools"
     return disc.boot_files(grub, marker, work), b""
 
 

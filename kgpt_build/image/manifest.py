@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import kgpt_build
 from kgpt_build.errors import KgptError
 from kgpt_build.image.contents import Item
-from kgpt_build.image.disc import UEFI_PROGRAM
 from kgpt_build.image.menu import EFI_CONFIG, SAFE, SAFE_WORDS, Entry, chosen
 from kgpt_build.image.needs import memory_of
 from kgpt_build.kernel.manifest import as_json
@@ -42,15 +41,17 @@ def content(
     """The manifest of an image. ``boot`` are the parts of GRUB, ``menus`` are the files of
     the menus; memory is in MiB."""
     memory, usb = memory_of(entries, items, keeps=settings.memory > 0), settings.kind == "usb"
+    program = settings.wanted.arch.uefi.program
     files = [
         *({"path": i.path, "role": i.role, "about": i.about, "size": i.size, "sha256": i.sha256} for i in items),
-        *(_described(path, data, "boot loader", efi=usb and path == UEFI_PROGRAM) for path, data in boot.items()),
+        *(_described(path, data, "boot loader", efi=usb and path == program) for path, data in boot.items()),
         *(_described(path, data, "menu") for path, data in menus.items()),
     ]
     return {
         "format": FORMAT,
         "generator": f"kgpt {kgpt_build.__version__}",
         "kind": settings.kind,
+        "arch": settings.wanted.arch.name,
         "id": ident,
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch)),
         "cmdline": settings.menu.cmdline,

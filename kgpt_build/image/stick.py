@@ -2,7 +2,7 @@
 
 The partition table is an MBR: a GPT has a copy at the end of the medium, and an image does not know where that is.
 A BIOS runs GRUB's sector, which loads the core from the sectors before the partition. UEFI starts the file
-``Uefi.program`` of the partition, which is kgpt.efi.
+``Uefi.program`` of the partition, which is kgpt.efi. Without GRUB the first sector has no code, and only UEFI boots.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from kgpt_build.errors import KgptError
-from kgpt_build.image.disc import UEFI_PROGRAM
 from kgpt_build.image.fs import fat
 from kgpt_build.image.fs.fat import Names
 from kgpt_build.image.fs.volumes import Source, lay_out
-from kgpt_build.image.loader import Grub, bios_core, boot_sector
+from kgpt_build.image.loader import Grub, boot_sector
 from kgpt_build.media import SECTOR
 from kgpt_build.sizes import rounded_up
 
@@ -32,14 +31,6 @@ _KERNEL_SECTOR = 0x5C
 _DRIVE_CHECK = 0x66
 _CODE = 440  # bytes of boot code; signature and partition table follow
 _FIRST_BLOCKLIST = SECTOR - 12
-
-
-def boot_files(program: bytes, grub: Grub, marker: str, work: Path) -> tuple[dict[str, bytes], bytes]:
-    """The files that firmware loads from the partition (path -> bytes), and the core before the partition.
-
-    ``program``: kgpt.efi, which has the menu for UEFI.
-    """
-    return {UEFI_PROGRAM: program}, bios_core(grub, marker, work, disc=False)
 
 
 def size(files: Mapping[str, Source], room: int) -> int:
@@ -56,13 +47,16 @@ def outside(core: bytes, grub: Grub) -> list[dict[str, Any]]:
     ]
 
 
-def write(out: Path, files: Mapping[str, Source], core: bytes, ident: str, epoch: int, grub: Grub, room: int) -> None:
+def write(
+    out: Path, files: Mapping[str, Source], core: bytes, ident: str, epoch: int, grub: Grub | None, room: int
+) -> None:
     """Write the image of ``files`` to ``out``, in a work folder; ``ident`` is the image's id (hex).
 
     Raises KgptError, OSError.
     """
     shape, tree = fat.shape(files, bits=32, room=room), out.parent / "tree"
-    out.write_bytes(_first_sector(_first_sector_code(grub), shape.total, int(ident[8:16], 16)) + placed(core))
+    code = _first_sector_code(grub) if grub else bytes(_CODE)
+    out.write_bytes(_first_sector(code, shape.total, int(ident[8:16], 16)) + (placed(core) if grub else b""))
     lay_out(files, tree)
     fat.write(out, START, shape, Names(LABEL, int(ident[:8], 16)), tree, epoch, files)
 
@@ -79,7 +73,8 @@ def _first_sector_code(grub: Grub) -> bytes:
 def _first_sector(code: bytes, sectors: int, signature: int) -> bytes:
     """The first sector: boot code and partition table; the partition has ``sectors`` sectors."""
     first, last = _chs(START), _chs(START + sectors - 1)
-    entry = struct.pack("<B3sB3sII", _ACTIVE, first, _FAT32_LBA, last, START, sectors)
+    active = _ACTIVE if any(code) else 0
+    entry = struct.pack("<B3sB3sII", active, first, _FAT32_LBA, last, START, sectors)
     return code + struct.pack("<IH16s48x2s", signature, 0, entry, b"\x55\xaa")
 
 

@@ -76,7 +76,7 @@ def boot_file_for(
 
 
 def arch_meant(named: Path | None, default: bool, asked: Arch | None) -> Arch:
-    """The architecture of the machine that is to run: that of the kernel or program, else ``asked``, else of_host().
+    """The architecture of the machine that is to run: that of the file, else ``asked``, else of_host().
 
     Raises UsageError if the file is for another one than ``asked``.
     """
@@ -90,14 +90,18 @@ def arch_meant(named: Path | None, default: bool, asked: Arch | None) -> Arch:
 
 
 def require_arch(path: Path, asked: Arch | None) -> Arch | None:
-    """The architecture of a kernel or program; None: the file is none of ours, or is not there.
+    """The architecture of a kernel, program or image; None: the file is none of ours, or is not there.
 
     Raises UsageError if it is another one than ``asked``.
     """
-    from kgpt_build.media import arch_of_file
+    from kgpt_build.media import arch_of_file, medium_of
 
     try:
         own = arch_of_file(path)
+        if own is None and path.is_file() and medium_of(path) != "kernel":
+            from kgpt_build.image.inspect import arch_of_image
+
+            own = arch_of_image(path)
     except OSError:
         return None
     if own and asked and own is not asked:

@@ -155,15 +155,18 @@ def _wish_secure_firmware(ctx: click.Context, _: click.Parameter, certificate: P
     ctx.params["firmware"] = UEFI
 
 
-def firmware_for(word: str, arch: Arch) -> Firmware | None:
+def firmware_for(word: str, arch: Arch, named: Path | None) -> Firmware | None:
     """The firmware that ``--firmware`` and ``--secure-boot`` ask for, in a machine of ``arch``.
 
-    Raises UsageError, ToolMissing, KgptError.
+    ``named``: what it shall boot. An image boots by UEFI where there is no BIOS. Raises UsageError, ToolMissing,
+    KgptError.
     """
     from kgpt_build.signing.keys import read_certificate
     from kgpt_build.vm.firmware import find_firmware, find_secure_firmware
 
     certificate = click.get_current_context().meta.get(_CERTIFICATE)
+    if word == BIOS and not arch.has_bios and named is not None and named.is_file() and medium_of(named) != "kernel":
+        word = UEFI
     if certificate is None:
         return find_firmware(word, arch=arch)
     return find_secure_firmware(read_certificate(certificate), arch=arch)
