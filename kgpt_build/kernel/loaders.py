@@ -134,11 +134,14 @@ def with_end(data: bytes, elf: ElfFile, end: int) -> bytes:
     return with_load_end(data, header, end, 0)
 
 
-def problems_beside_uefi(data: bytes, arch: Arch) -> Iterator[str]:
-    """What is wrong with the header in a UEFI program ``data`` by which other loaders start it."""
+def problems_beside_uefi(data: bytes, arch: Arch, end: int) -> Iterator[str]:
+    """What is wrong with the header in a UEFI program ``data`` by which other loaders start it.
+
+    ``end``: where the last section ends; signatures may follow.
+    """
     if arch.boots_linux_images:
         _, _, _, size, *_, magic, _ = _LINUX.unpack(data[:LINUX_SIZE].ljust(LINUX_SIZE, b"\0"))
-        if magic != LINUX_MAGIC or size != len(data):
+        if magic != LINUX_MAGIC or size != end:
             yield "it has no header of a Linux image"
         return
     header = multiboot1(data)

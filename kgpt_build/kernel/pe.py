@@ -130,7 +130,8 @@ def layout_problems(pe: PeFile) -> Iterator[str]:
         yield "a section's address is not its offset in the file"
     if pe.time:
         yield "it has a time stamp"
-    yield from loaders.problems_beside_uefi(pe.data, arch or DEFAULT)
+    end = max((section.offset + section.raw_size for section in pe.sections), default=0)
+    yield from loaders.problems_beside_uefi(pe.data, arch or DEFAULT, end)
 
 
 def require_efi(pe: PeFile) -> None:

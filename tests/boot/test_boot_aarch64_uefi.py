@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 from boots import Boot, Kgpt, need, texts, uefi
 
 from kgpt_build.arch import of_name
+from kgpt_build.boot_modules import BootModule
+from kgpt_build.cli import invoke
+from kgpt_build.errors import UsageError
 from kgpt_build.events import Boot as BootEvent
+from kgpt_build.image.inspect import arch_of_image, inspect
 from kgpt_build.kernel import pe
 from kgpt_build.kernel.build import build_cached
 
 ARCH = of_name("aarch64")
 WORDS = "samples=2 exit"
 NAMES = ["genette", "bro"]
+
+
+NVME = "nvme,drive=image,serial=image,bootindex=0"
+CHAT = Path(__file__).parents[1] / "fuzz" / "shell" / "chat.gguf"
+TALK = "max_tokens=12 samples=2 seed=3"
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +59,63 @@ def test_a_panic_under_firmware(boot_by_uefi: Boot, arm_efi: Path) -> None:
     headline, *frames = end.message.splitlines()
     assert headline.startswith("panic: UNDEF")
     assert any("kg_main kernel_c/app/main.c:" in frame for frame in frames)
+
+
+@pytest.fixture(scope="module")
+def stick(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The image of a stick with a language model, which its menu starts at once."""
+    need("mtools", "qemu-system-aarch64")
+    out = tmp_path_factory.mktemp("stick") / "stick.img"
+    words = ("--timeout", "0", "--default", "chat-generate", "--cmdline", f"{TALK} exit", "--chat-template", "chatml")
+    assert invoke(["image", "usb", "--arch", ARCH.name, str(CHAT), *words, "-o", str(out)]) == 0
+    return out
+
+
+def test_a_stick_has_nothing_for_a_bios(stick: Path) -> None:
+    found = inspect(stick)
+    assert found.problems == ()
+    assert [(boot.firmware, boot.what) for boot in found.boots] == [("UEFI", "/EFI/BOOT/BOOTAA64.EFI")]
+    assert arch_of_image(stick) is ARCH
+    assert not [path for path in found.files if "grub" in path]
+    assert not any(stick.read_bytes()[:440])
+    assert {tuple(entry["firmware"]) for entry in found.manifest["entries"]} == {("UEFI",)}
+
+
+@pytest.mark.parametrize(
+    "drive",
+    [
+        ARCH.qemu.drives["usb"],
+        pytest.param(ARCH.qemu.drives["disk"], marks=pytest.mark.slow),
+        pytest.param((NVME,), marks=pytest.mark.slow),
+    ],
+    ids=["usb", "virtio", "nvme"],
+)
+def test_a_stick_boots(boot: Boot, kernel_without_model: Path, stick: Path, drive: tuple[str, ...]) -> None:
+    """The model comes from a file of the stick, with the words of x86-64."""
+    arch = dataclasses.replace(ARCH, qemu=dataclasses.replace(ARCH.qemu, drives={"usb": drive}))
+    guest = boot(image=stick, medium="usb", arch=arch, firmware=uefi(ARCH), memory=512)
+    end = guest.wait()
+    assert end.ok, end
+    assert [event.loader for event in guest.events if isinstance(event, BootEvent)] == ["uefi"]
+    modules = (BootModule(CHAT),)
+    other = boot(f"mode=generate {TALK} exit", image=kernel_without_model, modules=modules, machine="pc", memory=384)
+    assert other.wait().ok
+    assert texts(guest) == texts(other)
+    assert len(texts(guest)) == 2
+
+
+def test_a_stick_chooses_its_machine(kgpt: Kgpt, stick: Path) -> None:
+    """Nobody has to say that it is for aarch64, and boots by UEFI."""
+    done = kgpt("run", stick, "--dry-run", "--accel", "tcg")
+    assert done.returncode == 0, done.stderr
+    assert "qemu-system-aarch64" in done.stdout
+    assert "AAVMF" in done.stdout
+    done = kgpt("run", stick, "--dry-run", "--arch", "x86_64")
+    assert done.returncode == UsageError.exit_code
+    assert "is for aarch64, not for x86-64" in done.stderr
+
+
+def test_discs_are_for_pcs(kgpt: Kgpt, tmp_path: Path) -> None:
+    done = kgpt("image", "iso", "--arch", ARCH.name, "-o", tmp_path / "kgpt.iso")
+    assert done.returncode == UsageError.exit_code
+    assert "kgpt image usb" in done.stderr
