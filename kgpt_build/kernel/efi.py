@@ -5,7 +5,7 @@ finds its model and its size as in kernel.elf.
 
 Where loaders know multiboot 1, its header lies between the DOS header and the PE header, and loads the whole file to
 where the kernel's bytes reach their own address. Where loaders know images of Linux, the DOS header is one: its first
-instruction begins with "MZ", and the second leads to code of the application that starts the kernel where it lies.
+instruction begins with "MZ", and the second leads to the kernel's entry, which moves the kernel to where it lies.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ MOST_BYTES = (1 << 31) - 1
 
 _PAGE = 4096
 _MULTIBOOT1, _STUB = 0x40, 0x60  # struct kg_uefi_stub of kernel_c/uefi/loader.h
-_LINUX_ENTRY = "kg_uefi_linux_entry"
 _PE = 0x80
 _DIR64 = 10
 _DISCARDABLE, _CODE, _DATA = 0x02000000, 0x20, 0x40
@@ -61,7 +60,7 @@ def make_efi(kernel: ElfFile, addresses: Addresses, loader: ElfFile, path: Path)
     data = bytearray(places[-1])
     for part, place in zip(parts, places, strict=False):
         data[place : place + len(part.content)] = part.content
-    entry = _write_other_header(data, kernel, loader, places[-2])
+    entry = _write_other_header(data, kernel, places[-2])
     own = (places[-2], len(image), kernel.loads[0].paddr, entry)
     struct.pack_into("<7I", data, _STUB, *own, places[-3], len(addresses.narrow), len(addresses.wide))
     struct.pack_into("<I", data, pe.PE_OFFSET, _PE)
@@ -99,13 +98,14 @@ def _relocations(loader: ElfFile) -> bytes:
     return b"".join(blocks) or struct.pack("<IIHH", 0, 12, 0, 0)
 
 
-def _write_other_header(data: bytearray, kernel: ElfFile, loader: ElfFile, offset: int) -> int:
+def _write_other_header(data: bytearray, kernel: ElfFile, offset: int) -> int:
     """The first bytes, and the header for other loaders than firmware.
 
     ``offset``: that of the kernel's bytes. Returns the entry to the kernel from the UEFI application.
     """
     if kernel.arch.boots_linux_images:
-        data[: loaders.LINUX_SIZE] = loaders.linux_header(loader.symbol_by_name[_LINUX_ENTRY].address, len(data))
+        entry = offset + kernel.entry - kernel.loads[0].paddr
+        data[: loaders.LINUX_SIZE] = loaders.linux_header(entry, len(data))
         return kernel.entry
     header = loaders.multiboot1(kernel.data)
     assert header is not None  # the kernel was checked

@@ -13,6 +13,7 @@ from kgpt_build.arch import of_name
 from kgpt_build.errors import KgptError
 from kgpt_build.kernel import pe
 from kgpt_build.kernel.build import build_cached
+from kgpt_build.kernel.elf import read_elf
 from kgpt_build.signing import keys
 from kgpt_build.signing.sign import find_signer, signed
 
@@ -34,8 +35,9 @@ def test_it_is_an_image_of_linux(program: Path) -> None:
     assert data[:2] == b"MZ"
     assert second & 0xFC000000 == BRANCH
     target = 4 + 4 * (second & 0x3FFFFFF)
-    code = [part for part in pe.read_pe(program).sections if part.flags & pe.EXECUTE]
-    assert any(part.address <= target < part.address + part.size for part in code)
+    kernel = next(part for part in pe.read_pe(program).sections if part.name == ".kernel")
+    elf = read_elf(program.with_name("kernel.elf"))
+    assert target == kernel.offset + elf.entry - elf.loads[0].vaddr
     assert (offset, size, flags, rest, magic) == (0, len(data), 0xA, [0, 0, 0], b"ARM\x64")
     assert data[pe_offset : pe_offset + 4] == b"PE\0\0"
 

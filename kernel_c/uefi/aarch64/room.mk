@@ -1,4 +1,3 @@
 UEFI += \
     uefi/aarch64/caches.c \
-    uefi/aarch64/enter.S \
-    uefi/aarch64/linux.S
+    uefi/aarch64/enter.S
