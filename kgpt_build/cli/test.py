@@ -264,8 +264,8 @@ def _run_matrix(plan: _Plan, workers: int, *, quiet: bool) -> Report:
             if plan.pcs:
                 jobs, rows, missing = _pc_jobs(plan, Path(folder), right, progress)
                 not_run += missing
-            of_virt, missing = virt_jobs(plan.virt, right, progress)
-            jobs, not_run, rows = jobs + of_virt, not_run + missing, [*rows, *(plan.virt if of_virt else [])]
+            of_virt, made, missing = virt_jobs(Path(folder), plan.virt, right, progress)
+            jobs, not_run, rows = jobs + of_virt, not_run + missing, [*rows, *made]
         if not jobs:
             raise UsageError(
                 f"no machine that can be run here has {' and '.join(plan.words)}", "kgpt test --matrix --list"

@@ -54,12 +54,14 @@ DEVICE_RULES: tuple[Rule, ...] = (
 )
 
 VIRT_AXES: Axes = {
-    "start": ("linux",),
+    "start": ("linux", "uefi"),
     "cpu": ("cortex-a72", "cortex-a76", "max"),
     "cpus": ("1", "2", "4", "8"),
     "gic": ("2", "3"),
 }
-"""Of virt: every combination is a machine. ``gic``: the version of the interrupt controller."""
+"""Of virt: every combination is a machine. ``start``: by ``-kernel``, or kgpt.efi by firmware from a drive. ``gic``:
+the version of the interrupt controller.
+"""
 
 _REDUCED = 10
 X2APIC_SINCE = (9, 0)

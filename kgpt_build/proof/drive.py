@@ -31,6 +31,7 @@ _LOADERS = {
     "grub-bios": "multiboot2",
     "grub-uefi": "multiboot2",
     "linux": "linux",
+    "uefi": "uefi",
 }
 _DISPLAYS = {"pixels": r"\d+x\d+x(24|32)", "text": "text 80x25", "no-screen": ""}
 _FIRMWARE_MB = 64

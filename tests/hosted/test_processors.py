@@ -151,3 +151,33 @@ def test_a_timer_that_is_heard_late_is_heard(driver: Driver) -> None:
     idle.argtypes = [ctypes.c_uint64, ctypes.c_uint64]
     assert idle(2000 * MS, 1900 * MS) == 0
     assert idle(2000 * MS, 2100 * MS) > 0
+
+
+NEON, DOTPROD, EMULATED = 1 << 24, 1 << 25, 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("first", "own", "good"),
+    [
+        (NEON | DOTPROD, NEON | DOTPROD, True),
+        (NEON, NEON | DOTPROD, True),
+        (NEON | DOTPROD, NEON, False),
+        (NEON | EMULATED, NEON, True),
+        (NEON, NEON | EMULATED, True),
+        (NEON | DOTPROD | EMULATED, NEON | EMULATED, False),
+    ],
+)
+def test_a_processor_works_if_it_has_the_instructions_of_the_first(
+    first: int, own: int, good: bool, likes: ctypes.CDLL
+) -> None:
+    """A busy host slows down some processors of an emulator, which then look real, or the other way round."""
+    arguments = [ctypes.c_uint32(first), ctypes.c_uint64(7), ctypes.c_uint32(own)]
+    assert likes.driver_is_like(*arguments, ctypes.c_uint64(7)) == good
+    assert not likes.driver_is_like(*arguments, ctypes.c_uint64(3))
+
+
+@pytest.fixture(scope="module")
+def likes(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    library = shared_object(tmp_path_factory.mktemp("likes"), ["tests/hosted/like_driver.c"])
+    library.driver_is_like.restype = ctypes.c_bool
+    return library

@@ -6,10 +6,12 @@ from itertools import combinations, product
 from pathlib import Path
 
 import pytest
+from fakes import fake_program
 from refusals import refused
 
 from kgpt_build.errors import UsageError
 from kgpt_build.kernel.settings import Silent
+from kgpt_build.proof import virt
 from kgpt_build.proof.axes import (
     AXES,
     DEVICE_AXES,
@@ -37,7 +39,8 @@ from kgpt_build.proof.pairwise import (
     rows_covering_pairs,
 )
 from kgpt_build.proof.report import MARKS, VIRT_MARKS, Report, as_data, markdown, with_tables
-from kgpt_build.proof.virt import ARCH, virt_jobs, virt_settings
+from kgpt_build.proof.virt import ARCH, VirtFiles, virt_jobs, virt_settings
+from kgpt_build.vm.firmware import Firmware
 from kgpt_build.vm.qemu.argv import qemu_argv
 from kgpt_build.vm.qemu.channels import STANDALONE
 
@@ -165,7 +168,7 @@ def test_every_virt_is_a_row() -> None:
         (axis, value) for axis, values in VIRT_AXES.items() for value in values
     }
     assert len(few) == 4
-    assert only(every, ("gic=3", "cpu=max", "cpus=8", "linux")) == [every[-1]]
+    assert only(every, ("gic=3", "cpu=max", "cpus=8", "uefi")) == [every[-1]]
     assert only(device_cases(), ("gic=3",)) == []
     check_words(["gic=2", "cpu=cortex-a72", "start=linux"])
     with refused(UsageError, "gic=4"):
@@ -174,18 +177,21 @@ def test_every_virt_is_a_row() -> None:
 
 @pytest.mark.parametrize("case", virt_cases(), ids=lambda case: case.name)
 def test_a_virt_is_what_its_row_says(case: VirtCase) -> None:
-    words = " ".join(qemu_argv(virt_settings(case, Path("k")), STANDALONE))
+    files = VirtFiles(Path("k"), Path("drive"), Firmware(Path("code.fd"), is_uefi=True))
+    words = " ".join(qemu_argv(virt_settings(case, files), STANDALONE))
+    by_uefi = case["start"] == "uefi"
+    assert ("-kernel k " in words, "fat:drive" in words, "-bios code.fd" in words) == (not by_uefi, by_uefi, by_uefi)
     said = (f"-machine gic-version={case['gic']}", f"-cpu {case['cpu']} ", f"-smp {case['cpus']} ", "-m 512M")
     assert all(word in words for word in said)
     assert words.startswith(f"{ARCH.qemu.program} ")
     assert case.name == f"virt {case['cpu']} {case['cpus']}cpu gicv{case['gic']} {case['start']}"
-    assert (case["loader"], case.has_screen, case.can_be_typed_to) == ("linux", False, True)
+    assert (case["loader"], case.has_screen, case.can_be_typed_to) == (case["start"], False, True)
 
 
 def test_virt_without_its_qemu_is_not_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    jobs, (item,) = virt_jobs(virt_cases(), Expected((), ()), Silent())
-    assert (jobs, item.name) == ([], "virt")
+    jobs, made, (item,) = virt_jobs(tmp_path, virt_cases(), Expected((), ()), Silent())
+    assert (jobs, made, item.name) == ([], [], "virt")
     assert ARCH.qemu.program in item.reason
     assert ARCH.qemu.install in item.reason
 
@@ -207,3 +213,14 @@ def test_the_tables_of_pcs_and_of_virt_have_their_own_marks() -> None:
     assert all(mark in document for mark in VIRT_MARKS)
     table = document.partition(VIRT_MARKS[0])[2].partition(VIRT_MARKS[1])[0]
     assert table.count("| passed |") == len(virt_cases())
+
+
+def test_virt_without_firmware_is_run_by_kernel_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fake_program(tmp_path, ARCH.qemu.program, "echo QEMU emulator version 7.2.22")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    files = VirtFiles(Path("k"), Path("drive"), None)
+    monkeypatch.setattr(virt, "_prepare", lambda folder, progress: (files, "there is none"))
+    jobs, made, (item,) = virt_jobs(tmp_path, virt_cases(), Expected((), ()), Silent())
+    assert len(jobs) == len(made) == 24
+    assert {case["start"] for case in made} == {"linux"}
+    assert (item.name, item.reason) == ("virt start=uefi", "there is none")

@@ -113,12 +113,14 @@ void kg_processors_count(struct kg_cpus *result)
     kg_parallel_init(running, result->started - 1);
 }
 
-/* A processor can share work only if it supports all features of the first one. */
+/* A processor can share work only if it supports all features of the first one. That it is an emulated one was measured,
+ * by a clock that another load of the host disturbs: it says nothing of its instructions. */
 static bool is_like_first(void)
 {
     struct kg_cpu own;
     kg_cpu_detect(&own);
-    return (own.features & first_cpu->features) == first_cpu->features && own.xcr0 == first_cpu->xcr0;
+    uint32_t needed = first_cpu->features & ~(uint32_t)KG_CPU_EMULATED;
+    return (own.features & needed) == needed && own.xcr0 == first_cpu->xcr0;
 }
 
 _Noreturn void kg_processor_work(struct kg_processor *own, bool good)

@@ -29,9 +29,6 @@ LEAST_MEMORY = RunSettings.memory
 UEFI_MEMORY = 256
 """The memory in MiB of a machine that boots kgpt.efi, besides two copies of the file."""
 
-_FAT_DRIVE = 480 << 20
-"""Bytes of files in a folder that QEMU shows as a FAT16 drive."""
-
 DISC_MEMORY = 512
 """The memory in MiB of a machine that boots a disc or stick: UEFI and GRUB need some too."""
 
@@ -208,6 +205,8 @@ def bootable(settings: RunSettings, *, keep: bool = False) -> Iterator[RunSettin
 
     With ``keep`` the folder stays. Raises KgptError.
     """
+    from kgpt_build.image.efi_folder import write_efi_folder
+
     firmware = settings.firmware
     if settings.medium != "kernel" or firmware is None or not firmware.is_uefi:
         yield settings
@@ -215,44 +214,13 @@ def bootable(settings: RunSettings, *, keep: bool = False) -> Iterator[RunSettin
     with write_errors("a temporary file"):
         folder = Path(tempfile.mkdtemp(prefix="kgpt-", dir=temporary_root()))
     try:
-        program = folder / settings.arch.uefi.program.lstrip("/")
-        with write_errors(str(program)):
-            program.parent.mkdir(parents=True)
-            shutil.copyfile(settings.image.with_name(EFI_NAME), program)
-            if settings.modules or settings.cmdline:
-                _write_efi_menu(settings, folder)
+        program = settings.image.with_name(EFI_NAME)
+        write_efi_folder(folder, program, settings.arch, settings.cmdline, settings.modules)
         memory = max(settings.memory, UEFI_MEMORY) + 2 * program.stat().st_size // (1 << 20)
         yield replace(settings, efi_folder=folder, memory=memory)
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _write_efi_menu(settings: RunSettings, folder: Path) -> None:
-    """The boot modules, and a menu whose only entry has them and the words.
-
-    Raises UsageError for what such a drive cannot hold.
-    """
-    from kgpt_build.image.menu import EFI_CONFIG, Entry, MenuModule, MenuSettings, efi_menu
-
-    size = sum(module.path.stat().st_size for module in settings.modules)
-    if size > _FAT_DRIVE:
-        raise UsageError(
-            f"the files have {size:,} bytes, more than fit a folder that QEMU shows as a drive ({_FAT_DRIVE:,})",
-            "make a stick, and run it: kgpt image usb MODEL -o kgpt.img",
-        )
-    if any(ord(char) < ord(" ") for char in settings.cmdline):
-        raise UsageError("a menu of UEFI holds no control characters", "leave them out of --cmdline")
-    brought = []
-    for number, module in enumerate(settings.modules):
-        target = folder / "modules" / str(number)
-        target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(module.path, target)
-        brought.append(MenuModule(f"/modules/{number}", (module.path.name, *module.words)))
-    entry = Entry("run", "run", "", (settings.cmdline,), tuple(brought))
-    place = folder / EFI_CONFIG.lstrip("/")
-    place.parent.mkdir()
-    place.write_text(efi_menu((entry,), MenuSettings(timeout=0), ""))
 
 
 def find_qemu(arch: Arch = DEFAULT) -> str:
