@@ -8,12 +8,13 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
 
 from kgpt_build import paths
-from kgpt_build.arch import DEFAULT
+from kgpt_build.arch import ALL, Arch, of_host
 from kgpt_build.errors import KgptError, ToolMissing
 from kgpt_build.sizes import MB
 from kgpt_build.toolchain import (
@@ -26,6 +27,7 @@ from kgpt_build.toolchain import (
     OpenSsl,
     Program,
     Qemu,
+    QemuUser,
     SbSign,
     Xorriso,
     get,
@@ -77,16 +79,20 @@ def _show(finding: Finding) -> None:
 
 def examine() -> Iterator[Finding]:
     """The findings of all checks. An error in a check becomes its finding."""
+    own = of_host()
+    others = [arch for arch in ALL if arch is not own]
+    foreign = [tool for arch in others for tool in (Qemu(arch), QemuUser(arch))]
     checks: list[tuple[str, Callable[[], Finding]]] = [
         ("python", _python),
         ("sources", _sources),
         ("zig", lambda: _program(get("zig").compiler)),
         ("make", lambda: _program(Make())),
-        (DEFAULT.qemu.program, lambda: _program(Qemu())),
-        ("/dev/kvm", _kvm),
-        (DEFAULT.uefi.name, _uefi),
+        (own.qemu.program, lambda: _program(Qemu(own))),
+        ("/dev/kvm", lambda: _kvm(own)),
+        *((arch.uefi.name, partial(_uefi, arch)) for arch in (own, *others)),
+        *((tool.name, _optional(tool)) for tool in foreign),
         *((tool.name, _optional(tool)) for name in ("clang", "gcc") for tool in (get(name).compiler, get(name).linker)),
-        *((tool.name, _optional(tool)) for tool in (GrubMkimage(), *map(GrubModules, DEFAULT.grub))),
+        *((tool.name, _optional(tool)) for tool in (GrubMkimage(), *map(GrubModules, own.grub))),
         *((tool.name, _optional(tool)) for tool in (Xorriso(), Mtools(), OpenSsl(), SbSign(), AptGet(), DpkgDeb())),
         ("cache", _cache),
         ("disk", _disk),
@@ -122,13 +128,13 @@ def _optional(tool: Program) -> Callable[[], Finding]:
     return lambda: _program(tool, required=False)
 
 
-def _kvm() -> Finding:
+def _kvm(arch: Arch) -> Finding:
     """Boot under KVM: a device that opens may still run no kernel."""
     from kgpt_build.vm.qemu.accel import KVM_DEVICE, try_kvm
 
     name = str(KVM_DEVICE)
     try:
-        trial = try_kvm(str(Qemu().find()), remember=False)
+        trial = try_kvm(str(Qemu(arch).find()), arch=arch, remember=False)
     except ToolMissing:
         return Finding(name, False, "cannot be tried without QEMU", required=False)
     if trial.works:
@@ -136,13 +142,13 @@ def _kvm() -> Finding:
     return Finding(name, False, f"{trial.reason}; kernels run in TCG, more slowly", trial.fix, required=False)
 
 
-def _uefi() -> Finding:
+def _uefi(arch: Arch) -> Finding:
     """UEFI firmware, which only `kgpt run --firmware uefi` needs."""
     from kgpt_build.vm.firmware import UEFI, find_firmware
 
-    name = DEFAULT.uefi.name
+    name = arch.uefi.name
     try:
-        firmware = find_firmware(UEFI)
+        firmware = find_firmware(UEFI, arch=arch)
     except ToolMissing as error:
         return Finding(name, False, error.message, error.hint, required=False)
     return Finding(name, True, f"{firmware.code if firmware else ''}, for --firmware uefi", required=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -140,15 +139,27 @@ def test_a_division_by_zero_is_no_fault(program: Hosted) -> None:
 
 
 @pytest.mark.slow
-def test_two_builds_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a cache of their own, so that everything is compiled twice, from another folder."""
+@pytest.mark.parametrize("target", ["hosted", "bare"])
+def test_two_builds_give_the_same_bytes(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a cache, a home and an environment of their own, so that everything is compiled twice, from another folder.
+
+    The second one asks the compiler for other flags, in other words of its environment, which must not reach it.
+    """
     from kgpt_build.kernel.build import build
 
     outputs = []
-    for name in ("one", "another"):
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / name / "cache"))
-        settings = BuildSettings(NO_MODEL, tmp_path / name / "out", target="hosted", arch=ARCH)
-        outputs.append(build(settings).output.read_bytes())
+    for name, jobs in (("one", 1), ("another", 3)):
+        folder = tmp_path / name
+        monkeypatch.setenv("KGPT_CACHE", str(folder / "cache"))
+        monkeypatch.setenv("HOME", str(folder))
+        if name == "another":
+            for word, value in {"TZ": "Asia/Tokyo", "LC_ALL": "tr_TR.UTF-8", "SOURCE_DATE_EPOCH": "7"}.items():
+                monkeypatch.setenv(word, value)
+            for word in ("CFLAGS", "CPATH", "C_INCLUDE_PATH", "MAKEFLAGS", "LDFLAGS"):
+                monkeypatch.setenv(word, str(folder) if "PATH" in word else "-O0")
+        settings = BuildSettings(NO_MODEL, folder / "out", target=target, arch=ARCH, efi=target == "bare", jobs=jobs)
+        made = build(settings)
+        outputs.append((made.output.read_bytes(), made.efi.read_bytes() if made.efi else b""))
     assert outputs[0] == outputs[1]
-    assert str(tmp_path).encode() not in outputs[0]
-    assert os.sep.encode() in outputs[0]
+    assert all(str(tmp_path).encode() not in data for data in outputs[0])
+    assert bool(outputs[0][1]) == (target == "bare")

@@ -128,11 +128,26 @@ def test_doctor_passes_only_with_what_is_needed(
     assert "qemu-system-x86_64" in needed
     assert "clang" in optional
     assert "FAIL" not in optional
+    assert all(name in optional for name in ("qemu-system-aarch64", "qemu-aarch64", "AAVMF", "OVMF"))
+    assert "fix: apt-get install qemu-system-arm" in optional
 
     fake_program(tmp_path, "qemu-system-x86_64", "echo 'QEMU emulator version 7.2.22'")
     assert cli.invoke(["doctor"]) == 0
     assert "everything that kgpt needs is here" in capsys.readouterr().out
     assert not (tmp_path / "cache").exists()
+
+
+def test_doctor_needs_the_qemu_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("KGPT_CACHE", str(tmp_path / "cache"))
+    assert cli.invoke(["doctor"]) == 3
+    needed, _, optional = capsys.readouterr().out.partition("optional:\n")
+    assert "FAIL qemu-system-aarch64" in needed
+    assert "no   qemu-system-x86_64" in optional
+    assert "no   qemu-x86_64" in optional
 
 
 @pytest.mark.parametrize(
