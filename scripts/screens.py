@@ -60,6 +60,7 @@ def menu(folder: Path) -> None:
         ("iso", "screen-menu.png", "1280x800"),
         ("usb", "screens/menu-uefi.png", "1280x800"),
         ("usb", "screens/menu-uefi-1920x1080.png", "1920x1080"),
+        ("usb", "screens/menu-uefi-3840x2160.png", "3840x2160"),
     ):
         kgpt("screenshot", folder / f"menu.{kind}", "-o", DOCS / name, *UEFI, "--resolution", size, "--seconds", "40")
 

@@ -36,6 +36,8 @@ DEFAULT_EVENT = "shell"
 _SETTLE_SECONDS = 5.0
 _LOOK_SECONDS = 0.25
 _VIDEO_MB = 256  # for any resolution
+_FAST_DOTS = 2560 * 1600  # that QEMU's EDID has at its usual 75 Hz
+_SLOW_MHZ = 50_000
 _SUFFIXES = (".png", ".ppm")
 
 
@@ -54,13 +56,17 @@ def _event(_: click.Context, __: click.Parameter, value: str | None) -> tuple[st
 
 
 def _card(_: click.Context, __: click.Parameter, value: str | None) -> str:
-    """QEMU's arguments for a graphics card with this resolution."""
-    if value is None:
-        return RunSettings.card
+    return RunSettings.card if value is None else card_of(value)
+
+
+def card_of(value: str) -> str:
+    """QEMU's arguments for a graphics card with this resolution. Raises BadParameter."""
     size = re.fullmatch(r"([1-9]\d{2,3})x([1-9]\d{2,3})", value)
     if size is None:
         raise click.BadParameter(f"{value!r} is no size of a screen: write for example 1920x1080")
-    return f"bochs-display,xres={size[1]},yres={size[2]},vgamem={_VIDEO_MB}M"
+    # Firmware takes the size from the display's EDID, which has no room for more than 655 million dots a second.
+    rate = f",refresh_rate={_SLOW_MHZ}" if int(size[1]) * int(size[2]) > _FAST_DOTS else ""
+    return f"bochs-display,xres={size[1]},yres={size[2]},vgamem={_VIDEO_MB}M{rate}"
 
 
 @click.command("screenshot")

@@ -39,6 +39,18 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(kgpt_build.__file__).parents
 """For processes that run this very package, installed or not."""
 
 
+STAYS = (
+    *(
+        "-chardev",
+        "null,id=sink",
+        "-device",
+        "isa-serial,chardev=sink,iobase=0xf4,irq=10",
+    ),  # in front of the debug exit
+    "-no-shutdown",
+)
+"""Arguments of a machine that does not go away when the kernel ends, so that its last picture can be taken."""
+
+
 def need(*programs: str) -> None:
     """`make test` installs these: a machine without them must not pass by skipping."""
     missing = [name for name in programs if shutil.which(name) is None]

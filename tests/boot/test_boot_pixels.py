@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from boots import Boot, grub_disc, see, texts, uefi
+from boots import STAYS, Boot, grub_disc, see, texts, uefi
 
 from kgpt_build.headers.font import readable
 from kgpt_build.pytest_plugin import Guest
@@ -14,16 +14,6 @@ from kgpt_build.vm.screen import Screen
 
 WORDS = "samples=60 seed=7"
 LIGHT_GREY, DIM, RED, WHITE = 0xB8BEC6, 0x868E98, 0xA61E1E, 0xFFFFFF
-STAYS = (
-    *(
-        "-chardev",
-        "null,id=sink",
-        "-device",
-        "isa-serial,chardev=sink,iobase=0xf4,irq=10",
-    ),  # in front of the debug exit
-    "-no-shutdown",
-)
-"""Arguments of a machine that does not go away when the kernel ends, so that its last picture can be taken."""
 
 
 def screen_with(guest: Guest, text: str, status: str = "") -> Screen:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from boots import Boot, Kgpt, see
+from boots import STAYS, Boot, Kgpt, need, see, uefi
 
+from kgpt_build import __version__
+from kgpt_build.boot_modules import BootModule
+from kgpt_build.cli.screenshot import card_of
 from kgpt_build.events import Sample, Stats
 from kgpt_build.vm.screen import Screen
 
@@ -94,3 +97,31 @@ def test_no_picture_is_no_file(
     assert done.returncode == code, done.stderr
     assert message in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_start_screen_comes_before_the_model(boot: Boot, kernel_without_model: Path, tmp_path: Path) -> None:
+    """Name, model, and what to type; the model is opened afterwards, and here it is none."""
+    model = tmp_path / "broken.gguf"
+    model.write_bytes(b"GGUF" + bytes(60))
+    modules = (BootModule(model),)
+    guest = boot("mode=chat", image=kernel_without_model, machine="pc", memory=256, modules=modules, extra=STAYS)
+    shown = see(guest, lambda screen: "hint: supported" in screen.text)
+    rows = [line for line in shown.lines if line.strip()]
+    heading = next(i for i, line in enumerate(rows) if f"kgpt {__version__}" in line)
+    assert "Model: broken.gguf" in rows[heading + 1]
+    assert "Type a message and Enter; /help lists the commands" in rows[heading + 2]
+    assert next(i for i, line in enumerate(rows) if "GGUF version 0 is not supported" in line) > heading + 2
+
+
+@pytest.mark.slow
+def test_the_menu_of_a_stick_at_3840x2160(boot: Boot, kgpt: Kgpt, tmp_path: Path) -> None:
+    """OVMF starts in the size that the display prefers; a dot of the font is 4 by 4 pixels then."""
+    need("grub-mkimage", "mtools")
+    made = kgpt("image", "usb", "default", "-o", "stick.img", "--timeout", "3600")
+    assert made.returncode == 0, made.stderr
+    card, image = card_of("3840x2160"), tmp_path / "stick.img"
+    guest = boot(image=image, medium="usb", machine="q35", memory=512, firmware=uefi(), card=card)
+    shown = see(guest, lambda screen: "Starts in" in screen.status, 120)
+    assert guest.machine.picture().rgb.shape[:2] == (2160, 3840)
+    assert "a language model without an operating system" in shown.text
+    assert shown.lines[5] == "  default: generate"
