@@ -69,7 +69,7 @@ class Screen:
 
 
 def read_pixels(picture: Picture, glyphs: Glyphs) -> Screen:
-    """Read a screen of pixels; of all scales, take the one with the most matching cells.
+    """Read a screen of pixels; of all scales, take the one of whose drawn cells the largest share match a glyph.
 
     A cell of one colour is a blank. A cell with the cursor (lines at its bottom) is matched without these lines.
     Raises KgptError if the picture has no room for a character, a status line and margins.
@@ -79,7 +79,15 @@ def read_pixels(picture: Picture, glyphs: Glyphs) -> Screen:
     packed, font = _packed(picture), _Font(glyphs)
     largest = min(MAX_SCALE, picture.width // WIDTH // _LEAST_COLUMNS, picture.height // HEIGHT // _LEAST_ROWS)
     screens = [_read(_without_margins(packed, scale), font, scale) for scale in range(largest, 0, -1)]
-    return max(screens, key=lambda screen: screen.shown)  # max takes the first of equals: the largest scale
+    return max(screens, key=_share)
+
+
+def _share(screen: Screen) -> tuple[float, int]:
+    """Of the cells that match, and of two scales at which all do, how much of the picture they cover. Their number
+    alone tells nothing: in large letters are many small blocks.
+    """
+    drawn = screen.shown + screen.unknown
+    return (screen.shown / drawn if drawn else 0.0, screen.scale**2 * screen.shown)
 
 
 def read_vga_text(picture: Picture, glyphs: Glyphs) -> Screen:

@@ -219,7 +219,7 @@ def draw(machine: Machine, size: tuple[int, int], *keys: tuple[int, int], files:
     return read_pixels(Picture(drawn(machine, size, *keys, files=files)), font.readable())
 
 
-@pytest.mark.parametrize("size", [(800, 600), (1280, 800)])
+@pytest.mark.parametrize("size", [(800, 600), (1280, 800), (3840, 2160)])
 def test_the_menu_in_pixels(make: Make, size: tuple[int, int]) -> None:
     machine = make(STICK)
     screen = draw(machine, size, DOWN, files=WAITS)
