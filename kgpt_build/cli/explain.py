@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from kgpt_build.arch import Arch, of_host
 from kgpt_build.cli.shared.options import (
@@ -116,6 +117,7 @@ def command(
     if train:
         if model:
             raise UsageError("--train shows a training, and no MODEL", f"leave out {model}")
+        _refuse_ignored()
         _show_training(train, prompt, output)
         return
     with _opened(model_or_here(model, default=default)) as (loaded, weights):
@@ -136,6 +138,15 @@ def command(
     click.echo(_told(trace, output))
     if trace.source.same_bits is False:
         raise GuestFailed("the kernel and the hosted program differ", "kgpt verify compares them step by step")
+
+
+def _refuse_ignored() -> None:
+    """Options that ask for a run of a model say nothing of a training. Raises UsageError."""
+    context = click.get_current_context()
+    for name in context.params.keys() - {"train", "prompt", "output", "verbose"}:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = "--" + name.replace("_", "-")
+            raise UsageError(f"--train shows a training, for which {option} says nothing", f"leave out {option}")
 
 
 def _show_training(record: Path, prompt: str, output: Path) -> None:

@@ -129,7 +129,7 @@ def command(
 
     own = take_torch_options(options, target)
     given = _taken(options)
-    take_recording(record, given, own, target)
+    take_recording(record, given, own)
     if target == TORCH:
         train_by_torch(corpus, output, resume, plot, own, given)
         return

@@ -796,11 +796,11 @@ class BlobStart(Event):
 
     event: ClassVar[str] = "blob"
     name: str
-    """``best``, ``last``, ``state`` or ``prefill``."""
+    """``best``, ``last``, ``state`` or ``prefill``; ``first``: before the first step, with ``checkpoint_every``."""
     step: int
     """The steps done; of a prefill: its tokens."""
     loss: float
-    """The loss; of a prefill: 0."""
+    """The loss; of a prefill and of ``first``: 0."""
     length: int
     """How many bytes follow."""
     crc32: int

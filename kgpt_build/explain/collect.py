@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from kgpt_build.errors import FAILED, GuestFailed, KgptError, MachineLost
 from kgpt_build.explain.pieces import Pieces
-from kgpt_build.explain.trace import Draw, Floats, Ids, Layer, ModelFacts, Source, Trace
+from kgpt_build.explain.trace import Draw, Floats, Ids, Layer, ModelFacts, Source, Trace, sizes
 from kgpt_build.models import FloatArray, GgufModel
 from kgpt_build.reference.lm_arch import ARCHITECTURES
 from kgpt_build.words import counted
@@ -170,14 +170,7 @@ class _Run:
             arch=model.arch,
             sha256=event["sha256"],
             microgpt=model.arch == "microgpt",
-            n_vocab=h.n_vocab,
-            n_ctx=h.n_ctx,
-            n_embd=h.n_embd,
-            n_layer=h.n_layer,
-            n_head=h.n_head,
-            n_head_kv=h.n_head_kv,
-            head_dim=h.head_dim,
-            n_ff=h.n_ff,
+            **sizes(h),
             n_parameters=event["parameters"],
             rope=arch.rope,
             rope_dim=h.rope_dim if turns else 0,
@@ -185,7 +178,6 @@ class _Run:
             activation=arch.activation,
             gated=arch.fused_gate or any(tensor.name == "blk.0.ffn_gate.weight" for tensor in model.header.tensors),
             norm=arch.norm,
-            norm_eps=h.norm_eps,
             attn_scale=_single(self._plan["attn_scale"]),
         )
 

@@ -14,7 +14,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-SHARED = ("base.js", "look.js", "heat.js")
+SHARED = ("base.js", "play.js", "look.js", "heat.js")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kgpt_build.explain.trace import Draw, Floats, Layer, ModelFacts, Source, Token, Trace
+from kgpt_build.explain.trace import Draw, Floats, Layer, ModelFacts, Source, Token, Trace, sizes
 from kgpt_build.models import Model
 from kgpt_build.reference.forward import Activations, forward, softmax
 from kgpt_build.reference.forward import Layer as Computed
@@ -60,14 +60,7 @@ def microgpt_facts(model: Model) -> ModelFacts:
         arch=model.arch,
         sha256=model.sha256,
         microgpt=True,
-        n_vocab=h.n_vocab,
-        n_ctx=h.n_ctx,
-        n_embd=h.n_embd,
-        n_layer=h.n_layer,
-        n_head=h.n_head,
-        n_head_kv=h.n_head_kv,
-        head_dim=h.head_dim,
-        n_ff=h.n_ff,
+        **sizes(h),
         n_parameters=model.n_parameters,
         rope="none",
         rope_dim=0,
@@ -75,7 +68,6 @@ def microgpt_facts(model: Model) -> ModelFacts:
         activation="relu",
         gated=False,
         norm="bare",
-        norm_eps=h.norm_eps,
         attn_scale=h.head_dim**-0.5,
     )
 

@@ -26,7 +26,7 @@ Losses = tuple[tuple[int, float], ...]  # step and loss in nats
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """The weights after a step."""
+    """The weights after a step; 0: those that the training began with."""
 
     step: int
     model: Model
@@ -52,7 +52,7 @@ def recording_of(
     documents: Sequence[str],
 ) -> Recording:  # fmt: skip
     """The recording of a run that has sent these events and blobs. Raises KgptError if it has sent no weights."""
-    models = {blob.step: read_model(blob.data, name) for blob in blobs if blob.name == "last"}
+    models = {blob.step: read_model(blob.data, name) for blob in blobs if blob.name in ("first", "last")}
     if not models:
         raise KgptError("the training sent no weights to record", "train at least one step")
     boot = next((event for event in received if isinstance(event, events.Boot)), None)

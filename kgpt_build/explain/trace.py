@@ -68,6 +68,14 @@ class ModelFacts:
     attn_scale: float  # scores are q · k times this
 
 
+_SIZES = ("n_vocab", "n_ctx", "n_embd", "n_layer", "n_head", "n_head_kv", "head_dim", "n_ff", "norm_eps")
+
+
+def sizes(hparams: Any) -> dict[str, Any]:
+    """The facts that are called as the hyperparameters of a microgpt and of a GGUF file are."""
+    return {name: getattr(hparams, name) for name in _SIZES}
+
+
 @dataclass(frozen=True)
 class Merge:
     """A step of the tokenizer inside one token: two neighbouring pieces became one."""

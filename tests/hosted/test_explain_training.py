@@ -18,6 +18,7 @@ from kgpt_build.errors import KgptError
 from kgpt_build.explain.recording import Recording, from_json
 from kgpt_build.models import load_microgpt
 from kgpt_build.reference.sampler import generate
+from kgpt_build.reference.trainer import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,13 @@ def recording(folder: Path) -> Recording:
 
 
 def test_a_recording_has_the_weights_and_losses_of_the_training(folder: Path, recording: Recording) -> None:
-    assert [point.step for point in recording.checkpoints] == [15, 30, 45, 60]
+    assert [point.step for point in recording.checkpoints] == [0, 15, 30, 45, 60]
+    first = recording.checkpoints[0].model
+    drawn = np.concatenate([tensor.ravel() for tensor in first.tensors.values()])
+    assert drawn.std() == pytest.approx(0.08, rel=0.05)  # normal, and nothing is learnt yet
+    guess = evaluate(dict(first.tensors), first.hparams, first.tokenizer, recording.documents)
+    assert guess == pytest.approx(np.log(first.hparams.n_vocab), abs=0.1)
+    assert guess == pytest.approx(recording.losses[0][1], abs=0.1)  # a step's loss is that of the weights before it
     assert recording.made_by == "hosted"
     assert [step for step, _ in recording.losses] == list(range(1, 61))
     assert recording.validation
@@ -47,9 +54,25 @@ def test_a_recording_has_the_weights_and_losses_of_the_training(folder: Path, re
         np.testing.assert_array_equal(recording.checkpoints[-1].model.tensors[name], tensor)
 
 
-def test_a_recording_of_a_running_text_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert invoke(["train", "--block", "nanogpt", "--record", str(tmp_path / "run.json")]) == 2
-    assert "--record is for trainings on documents" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--block", "nanogpt"], "--record is for trainings on documents, and cannot record one on a running text"),
+        (["--target", "torch"], "--record is an option of a training in a kernel, not of --target torch"),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], why: str
+) -> None:
+    assert invoke(["train", *words, "--record", str(tmp_path / "run.json")]) == 2
+    assert why in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", [["--tokens", "3"], ["--layers", "0"], ["--target", "hosted"], ["--seed", "1"]])
+def test_options_of_a_run_are_refused(folder: Path, capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    assert invoke(["explain", "--train", str(folder / "run.json"), *words]) == 2
+    assert f"for which {words[0]} says nothing" in capsys.readouterr().err
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_the_training(tmp_path: Path) -> None:
@@ -103,7 +126,7 @@ def test_the_page_shows_each_checkpoint(browser: Browser, folder: Path, recordin
         browser.press("ArrowRight")
         assert browser.run("kgpt.state.point") == min(i + 1, len(recording.checkpoints) - 1)
     browser.click("#play")
-    browser.waits_for("kgpt.state.point === 3 && document.getElementById('play').ariaPressed === 'false'")
+    browser.waits_for("kgpt.state.point === 4 && document.getElementById('play').ariaPressed === 'false'")
 
 
 @pytest.mark.slow

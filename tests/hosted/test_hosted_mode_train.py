@@ -92,14 +92,17 @@ def test_running_text_that_is_not_utf8(with_corpus: Hosted, tmp_path: Path) -> N
 def test_checkpoints_on_the_way_change_nothing(with_corpus: Hosted, tmp_path: Path) -> None:
     plain = train(with_corpus, tmp_path, SMALL)
     often = train(with_corpus, tmp_path, f"{SMALL} checkpoint_every=10")
-    assert [(blob.name, blob.step) for blob in often.blobs] == [
+    first, *later = often.blobs
+    assert (first.name, first.step) == ("first", 0)
+    assert read_model(first.data, "first").tensors.keys() == read_model(later[1].data, "last").tensors.keys()
+    assert [(blob.name, blob.step) for blob in later] == [
         (name, step) for step in (10, 20, 30) for name in ("best", "last", "state")
     ]
     assert often.of(events.Step) == plain.of(events.Step)
-    assert often.blobs[-3:] == plain.blobs
+    assert later[-3:] == plain.blobs
     # What was sent on the way is what a training that ends there sends.
     until = train(with_corpus, tmp_path, f"{SMALL} until=20")
-    assert [zlib.crc32(blob.data) for blob in often.blobs[3:6]] == [zlib.crc32(blob.data) for blob in until.blobs]
+    assert [zlib.crc32(blob.data) for blob in later[3:6]] == [zlib.crc32(blob.data) for blob in until.blobs]
 
 
 def test_previews_are_generated_and_leave_the_training_alone(with_corpus: Hosted, tmp_path: Path) -> None:

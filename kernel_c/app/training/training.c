@@ -233,9 +233,22 @@ static enum kg_status train_step(struct training *t, uint64_t step, struct kg_er
     return KG_OK;
 }
 
+/* Before the first step, where weights are sent on the way: the beginning of a recording. */
+static void send_first_weights(struct training *t)
+{
+    struct kg_weights *weights = &t->weights;
+    if (t->settings.config->checkpoint_every && plat_has_events()) {
+        kg_weights_refresh(weights, &t->trainer);
+        kg_event_blob("first", 0, 0, weights->present, weights->present->size);
+    }
+}
+
 static enum kg_status train_steps(struct training *t, bool *stopped, struct kg_error *error)
 {
     uint64_t step = t->trainer.steps_done(&t->trainer);
+    if (step == 0) {
+        send_first_weights(t);
+    }
     for (; step < t->report.until && !(*stopped = kg_input_stopped(&t->k->input)); step++) {
         enum kg_status status = train_step(t, step, error);
         if (status != KG_OK) {

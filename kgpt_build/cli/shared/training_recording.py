@@ -24,17 +24,19 @@ record_option = click.option(
 )
 
 
-def take_recording(record: Path | None, given: dict[str, Any], of_block: dict[str, Any], target: str) -> None:
+def take_recording(record: Path | None, given: dict[str, Any], of_block: dict[str, Any]) -> None:
     """Check ``record`` before the training, which gets checkpoints. Raises KgptError."""
-    from kgpt_build.cli.shared.torch_training import TORCH
     from kgpt_build.paths import check_place
     from kgpt_build.settings import options
     from kgpt_build.training.text_settings import OF_BLOCK
 
     if record is None:
         return
-    if target == TORCH or any(of_block[name] is not None for name in OF_BLOCK):
-        raise UsageError("--record is for trainings on documents", "leave out --record, or train a microgpt")
+    if any(of_block[name] is not None for name in OF_BLOCK):
+        raise UsageError(
+            "--record is for trainings on documents, and cannot record one on a running text",
+            "leave out --record, or train a microgpt: kgpt train CORPUS --record FILE.json",
+        )
     check_place(record)
     given.setdefault("checkpoint_every", max(1, given.get("steps", options()["steps"].default) // CHECKPOINTS))
 

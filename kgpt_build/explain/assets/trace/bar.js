@@ -1,20 +1,4 @@
 /* The bar: which position, layer and head the page shows; and the steps through the text. */
-let playing = 0;
-
-function stop_playing() {
-  clearInterval(playing);
-  playing = 0;
-  $("play").setAttribute("aria-pressed", "false");
-}
-function play() {
-  if (playing) { stop_playing(); return; }
-  if (state.position === n_steps - 1) choose({position: 0});
-  $("play").setAttribute("aria-pressed", "true");
-  playing = setInterval(() => {
-    if (state.position < n_steps - 1) choose({position: state.position + 1});
-    if (state.position === n_steps - 1) stop_playing();
-  }, 900);
-}
 function step(by) {
   stop_playing();
   choose({position: Math.max(0, Math.min(n_steps - 1, state.position + by))});
@@ -39,7 +23,7 @@ function make_bar() {
   };
   $("before").onclick = () => step(-1);
   $("after").onclick = () => step(1);
-  $("play").onclick = play;
+  $("play").onclick = () => play("position", n_steps - 1, 900);
   fill_select($("layer"), trace.layers.map(one => `${one.layer + 1}`));
   fill_select($("head"), Array.from({length: model.n_head}, (_, i) => `${i + 1}`));
   $("layer").onchange = () => choose({layer: Number($("layer").value)});

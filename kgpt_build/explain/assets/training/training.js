@@ -1,7 +1,7 @@
 /* The page of a training: everything is shown at one checkpoint. */
 const run = JSON.parse($("run").textContent), n_points = run.steps.length, length = run.tokens.length;
 const [, n_layer, n_head] = run.attention.shape, matrices = Object.keys(run.weights);
-let matrix = matrices[0], playing = 0;
+let matrix = matrices[0];
 
 const quoted = t => `“${run.tokens[t]}”`;
 function looks(point, head, t, s) {
@@ -10,24 +10,10 @@ function looks(point, head, t, s) {
 function nearest(step) {
   return run.steps.reduce((best, at, i) => Math.abs(at - step) < Math.abs(run.steps[best] - step) ? i : best, 0);
 }
-function stop_playing() {
-  clearInterval(playing);
-  playing = 0;
-  $("play").setAttribute("aria-pressed", "false");
-}
-function play() {
-  if (playing) { stop_playing(); return; }
-  if (state.point === n_points - 1) choose({point: 0});
-  $("play").setAttribute("aria-pressed", "true");
-  playing = setInterval(() => {
-    if (state.point < n_points - 1) choose({point: state.point + 1});
-    if (state.point === n_points - 1) stop_playing();
-  }, 500);
-}
 function make_bar() {
   $("point").max = n_points - 1;
   $("point").oninput = () => { stop_playing(); choose({point: Number($("point").value)}); };
-  $("play").onclick = play;
+  $("play").onclick = () => play("point", n_points - 1, 500);
   fill_select($("layer"), Array.from({length: n_layer}, (_, i) => `${i + 1}`));
   fill_select($("head"), Array.from({length: n_head}, (_, i) => `${i + 1}`));
   $("layer").onchange = () => choose({layer: Number($("layer").value)});
