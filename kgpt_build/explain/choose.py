@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
 from kgpt_build.errors import KgptError, UsageError
@@ -43,14 +44,26 @@ def choose(model: GgufModel, positions: int, asked: str | None) -> Choice:
         each, vector = 2 * each, 2 * vector  # singles, not halves
     layers = read_layers(asked, h.n_layer) if asked is not None else spread(tuple(range(h.n_layer)), int(room // each))
     if not layers or room < len(layers) * each:
-        fewer = f"layers (--layers {list_words(tuple(range(int(room // each))))}) or " if room >= each else ""
+        n_layers = max(len(layers), 1)
+        left_out = [f"layers (--layers {list_words(tuple(range(int(room // each))))})"] if room >= each else []
+        if fitting := _fitting_positions(model, positions, n_layers):
+            left_out.append(f"positions (--tokens {fitting})")
         raise KgptError(
-            f"the trace of {counted(len(layers) or 1, 'layer')} and {counted(positions, 'position')} would take "
-            f"{(PAGE_BYTES - room + max(len(layers), 1) * each) / MIB:.1f} MB, and a page has room for "
-            f"{PAGE_BYTES / MIB:.1f} MB",
-            f"leave out {fewer}positions (--tokens {max(positions // 2, 1)})",
+            f"the trace of {counted(n_layers, 'layer')} and {counted(positions, 'position')} would take "
+            f"{(PAGE_BYTES - room + n_layers * each) / MIB:.1f} MB, and a page has room for {PAGE_BYTES / MIB:.1f} MB",
+            f"leave out {' or '.join(left_out)}" if left_out else "take a smaller model: one position is too much",
         )
     return Choice(layers, spread(layers, int((room - len(layers) * each) // vector)))
+
+
+def _fitting_positions(model: GgufModel, positions: int, n_layers: int) -> int:
+    """As many of ``positions`` as a page holds of so many layers."""
+    micro, h = model.arch == "microgpt", model.hparams
+
+    def is_too_much(n: int) -> bool:
+        return _fixed_bytes(h, n, micro=micro) + n_layers * _layer_bytes(h, n) * (2 if micro else 1) > PAGE_BYTES
+
+    return bisect_left(range(1, positions + 1), True, key=is_too_much)
 
 
 def read_layers(text: str, n_layer: int) -> tuple[int, ...]:

@@ -80,7 +80,7 @@ def shown_tokens(trace: Trace) -> dict[int, str]:
     text = str if trace.model.microgpt else _of_bytes
     shown = {token: _signs(text(piece)) for token, piece in trace.pieces.items()}
     for token in trace.tokens:
-        shown[token.id] = _signs(_utf8(token.data) or token.data.hex(" ").upper() or token.piece)
+        shown[token.id] = _signs(_utf8(token.data)) or token.data.hex(" ").upper() or _signs(token.piece)
     return {token: sign or "∅" for token, sign in shown.items()}
 
 

@@ -41,10 +41,20 @@ def test_vectors_give_way_to_attention(model: GgufModel) -> None:
 def test_a_trace_that_no_page_holds_is_refused(model: GgufModel) -> None:
     with pytest.raises(KgptError, match="a page has room for") as refused:
         choose(model, 4096, None)
-    assert "--tokens 2048" in refused.value.hint
+    assert_holds_at_most(model, refused.value.hint, None)
     with pytest.raises(KgptError, match="the trace of 2 layers") as refused:
         choose(model, 500, "0,1")
     assert "--layers 0)" in refused.value.hint
+    assert_holds_at_most(model, refused.value.hint, "0,1")
+
+
+def assert_holds_at_most(model: GgufModel, hint: str, layers: str | None) -> None:
+    """The hint names the most positions that a page holds."""
+    _, _, told = hint.partition("--tokens ")
+    positions = int(told.rstrip(")"))
+    choose(model, positions, layers)
+    with pytest.raises(KgptError):
+        choose(model, positions + 1, layers)
 
 
 @pytest.mark.parametrize(("text", "layers"), [("0", (0,)), ("3-5,0", (0, 3, 4, 5)), ("all", (0, 1, 2, 3, 4, 5))])

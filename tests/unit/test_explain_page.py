@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections import Counter
@@ -215,6 +216,12 @@ def test_tokens_are_shown_as_texts() -> None:
     shown = shown_tokens(lm_trace())
     assert shown[1] == "<|im_start|>"
     assert shown[1999] == "␣w1999"
+
+
+def test_bytes_that_are_no_text_are_shown_in_hexadecimal() -> None:
+    trace = lm_trace()
+    broken = dataclasses.replace(trace.tokens[0], id=7, data=b" \xd7")
+    assert shown_tokens(dataclasses.replace(trace, tokens=(broken,)))[7] == "20 D7"
 
 
 def test_every_asset_is_part_of_a_page() -> None:
