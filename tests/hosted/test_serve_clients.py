@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from chats import write_talker
 from hosted import Hosted
-from serving import NAME, Server, serving, talker_modules
+from serving import NAME, Server, metrics, request, serving, talker_modules
 
 ASK = "Say something."
 
@@ -31,6 +34,28 @@ def test_curl(server: Server) -> None:
     said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     assert said.startswith("data: {")
     assert said.endswith("data: [DONE]\n\n")
+
+
+def test_openai_asks_a_full_server_again(without_model: Hosted, tmp_path: Path) -> None:
+    """A reply holds the only slot, and nobody may wait. When it is over, the client has its answer."""
+    openai = pytest.importorskip("openai")
+    said = [{"role": "user", "content": ASK}]
+    body = json.dumps({"messages": said, "stream": True}).encode()
+    modules = talker_modules(write_talker(tmp_path, n_ctx=16384))
+    with (
+        serving(without_model, modules, "slots=1 queue=0") as server,
+        server.wire() as wire,
+        openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=50) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        wire.send(request("POST", "/v1/chat/completions", body))
+        assert wire.socket.recv(10, socket.MSG_PEEK)  # it runs
+        answer = pool.submit(client.chat.completions.create, model=NAME, messages=said, max_tokens=3)
+        server.waits_for(lambda: metrics(server)["kgpt_refused_total"] >= 2)
+        wire.socket.close()
+        assert answer.result().usage.completion_tokens == 3
+        with pytest.raises(openai.BadRequestError):  # which no second try would change
+            client.chat.completions.create(model=NAME, messages=said, max_tokens=0)
 
 
 @pytest.mark.slow

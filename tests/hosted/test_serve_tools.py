@@ -171,6 +171,14 @@ REPLIES = [
     '<tool_call>{"name": "f", "arguments": {"x": "' + "ü" * 600 + '"}}</tool_call>', f"{CALL}{OPEN}{{{CLOSE}{CALL}",
     '<tool_call>{"name": "\\u00e9\\"", "arguments": {}}</tool_call>',
     '<tool_call>{"name": "", "arguments": {}}</tool_call>',
+    '<tool_call>{"name": "weather", "arguments": "{}"}</tool_call>',  # a text in place of an object
+    '<tool_call>{"name": "weather", "arguments": {"city": 5}}</tool_call>',  # not valid for the schema
+    '<tool_call>{"name": "storm", "arguments": {}}</tool_call>',  # no such tool
+    '<tool_call>{"name": "weather", "parameters": {}}</tool_call>', '<tool_call>{"name": "weather"}</tool_call>',
+    '<tool_call>[{"name": "weather", "arguments": {}}]</tool_call>', "<tool_call>weather(city=Oslo)</tool_call>",
+    '<tool_call>{"name": "a", "arguments": {}}{"name": "b", "arguments": {}}</tool_call>',
+    '<tool_call>{"name": "a", "arguments": {"x": 1,}}</tool_call>',
+    "<tool_call>{'name': 'a', 'arguments': {}}</tool_call>",
 ]  # fmt: skip
 
 
@@ -197,6 +205,19 @@ def test_calls_are_found_in_a_reply(server: Server, client: Any, number: int) ->
     assert said_in(client.chat.completions.create(**asked, **more, stream=True)) == whole
     one = said_by(client.chat.completions.create(**asked, **more, parallel_tool_calls=False).choices[0])
     assert one == (text, calls[:1], whole[2])
+
+
+def test_a_call_that_is_cut(client: Any) -> None:
+    """By max_tokens: what has come of it is text, and finish_reason says why; a whole one before it stays a call."""
+    for before in ("", CALL):
+        reply = before + '<tool_call>{"name": "weather", "arguments": {"city": "' + "x" * 200
+        asked: dict[str, Any] = {"model": NAME, "messages": ASKED, "tools": TOOLS, "max_tokens": 120, "seed": 1}
+        more = {"extra_body": {"grammar": literal(reply)}}
+        text, calls, reason = said_by(client.chat.completions.create(**asked, **more).choices[0])
+        assert reason == "length"
+        assert calls == (parsed(CALL)[1] if before else [])
+        assert before or (text and reply.startswith(text))
+        assert said_in(client.chat.completions.create(**asked, **more, stream=True)) == (text, calls, reason)
 
 
 def test_calls_of_ollama(server: Server, client: Any) -> None:
