@@ -176,6 +176,8 @@ class Served(Event):
     """Sampled in all replies."""
     us: int
     """Microseconds from the request to its end."""
+    passes: int
+    """Forward passes from the request to its end, of all slots together."""
 
 
 @dataclass(frozen=True)

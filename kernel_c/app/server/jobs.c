@@ -21,6 +21,7 @@ struct kg_job *kg_job_new(struct kg_client *client, const struct kg_style *style
                                    .number = ++server->clock,
                                    .created = plat_time(),
                                    .asked_at = plat_ticks(),
+                                   .passes_at = server->batch.passes,
                                    .tokens = tokens,
                                    .tools = KG_JSON_NONE,
                                    .memory = memory};
@@ -58,7 +59,8 @@ static void end_job(struct kg_job *job, const char *how)
 {
     job->state = KG_JOB_FREE;
     KG_EMIT(served, .number = job->number, .how = how, .prompt_tokens = job->all_tokens, .cached_tokens = job->cached,
-            .tokens = job->sampled, .us = kg_ticks_to_us(plat_ticks() - job->asked_at, plat_ticks_hz()));
+            .tokens = job->sampled, .us = kg_ticks_to_us(plat_ticks() - job->asked_at, plat_ticks_hz()),
+            .passes = job->server->batch.passes - job->passes_at);
 }
 
 void kg_job_end(struct kg_job *job)

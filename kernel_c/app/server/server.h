@@ -119,6 +119,7 @@ struct kg_job {
     uint32_t cached;       /* tokens of the prompt that were not computed */
     uint64_t sampled;      /* tokens of all choices that have ended */
     uint64_t asked_at;     /* plat_ticks() */
+    uint64_t passes_at;    /* batch.passes then */
 };
 
 /* A sampled token of a choice. */
