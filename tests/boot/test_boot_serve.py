@@ -113,10 +113,15 @@ def test_a_client_of_openai_talks_to_a_kernel(serve: Serve, card: str, machine: 
 
 
 def test_eight_clients_at_once_get_what_each_gets_alone(serve: Serve) -> None:
+    """The server of eight has drafts, too."""
     guest, url = serve(words="alias=talker")
     guest.expect_event("serving")
-    with client_of(url) as client, ThreadPoolExecutor(8) as pool:
+    with client_of(url) as client:
         alone = [ask(client, seed).choices[0].message.content for seed in range(8)]
+    end(guest)
+    guest, url = serve(words="alias=talker speculate=ngram speculate_tokens=2")
+    guest.expect_event("serving")
+    with client_of(url) as client, ThreadPoolExecutor(8) as pool:
         together = pool.map(lambda seed: ask(client, seed).choices[0].message.content, range(8))
         assert list(together) == alone
         assert len(set(alone)) > 4
