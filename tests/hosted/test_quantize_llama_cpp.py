@@ -162,13 +162,13 @@ def test_errors_are_no_larger(python: str, wide: Path, tmp_path: Path, has_impor
 @pytest.mark.slow
 @pytest.mark.parametrize("mix", ["Q4_K_M", "Q2_K"])
 def test_perplexity_of_smollm2(python: str, smollm2: Path, tmp_path: Path, mix: str) -> None:
-    """Within 1 % of llama.cpp's file, from the same F32."""
+    """At most 1 % above that of llama.cpp's file, from the same F32. Below it is well: docs/quantize.md says why."""
     source = _ours(smollm2, tmp_path / "f32.gguf", "F32")
     theirs = _llama_cpp(python, source, tmp_path, [mix])[mix]
     ours = _ours(source, tmp_path / "ours.gguf", mix)
     text = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md")))[:24_000]
     found = [score(models.load_lm(path), text.encode(), windows=6).perplexity for path in (ours, theirs)]
-    assert found[0] == pytest.approx(found[1], rel=0.01)
+    assert found[0] < 1.01 * found[1]
     assert {name: tensor.kind for name, tensor in _stored(ours).items()} == {
         name: tensor.kind for name, tensor in _stored(theirs).items()
     }
