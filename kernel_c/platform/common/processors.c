@@ -113,8 +113,8 @@ void kg_processors_count(struct kg_cpus *result)
     kg_parallel_init(running, result->started - 1);
 }
 
-/* A processor can share work only if it supports all features of the first one. That it is an emulated one was measured,
- * by a clock that another load of the host disturbs: it says nothing of its instructions. */
+/* A processor can share work only if it supports all features of the first one. That it is an emulated one was
+ * measured, by a clock that another load of the host disturbs: it says nothing of its instructions. */
 static bool is_like_first(void)
 {
     struct kg_cpu own;
