@@ -6,4 +6,5 @@ ENGINE += \
 ENGINE_LM += \
     ops/aarch64/choose_attention.c \
     ops/aarch64/choose_slots.c \
-    ops/aarch64/choose_slots_test.c
+    ops/aarch64/choose_slots_test.c \
+    ops/aarch64/kv_neon.c
