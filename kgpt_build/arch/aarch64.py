@@ -22,7 +22,9 @@ _QEMU = QemuTarget(
     no_keyboard="",
     keyboard_status=None,
     text_font=None,
-    card="",
+    card="ramfb",
+    card_by_itself=False,
+    resolutions=False,
     most_cpus=8,  # of a GICv2
     narrow_cpus=frozenset({"cortex-a7", "cortex-a15"}),
 )

@@ -39,7 +39,11 @@ class QemuTarget:
     text_font: tuple[int, int] | None
     """Physical address and size of the ROM with the font of the text mode; None: there is no text mode."""
     card: str = "VGA"
-    """The graphics card; empty: the kernel drives none without firmware."""
+    """The graphics card; empty: the kernel drives none."""
+    card_by_itself: bool = True
+    """Does a machine have it even if nobody looks at the screen?"""
+    resolutions: bool = True
+    """Can firmware be asked for another resolution?"""
     most_cpus: int = 255
     """Processors that its machines can have."""
     narrow_cpus: frozenset[str] = frozenset()

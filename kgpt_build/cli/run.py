@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,8 +154,11 @@ def command(
     named = named and pull_first(named, accepted=accept_license)
     own = None if models and named is None else prefill  # of the kernel's own model
     target = "hosted" if hosted else "bare"
-    efi = not hosted and settings.firmware is not None and settings.firmware.is_uefi
-    found = _find_boot_file(named, default, request, brought, drafting, own, target=target, efi=efi, arch=arch)
+    parts = {
+        "efi": not hosted and settings.firmware is not None and settings.firmware.is_uefi,
+        "drivers": not hosted and settings.has_usb_keyboard,
+    }
+    found = _find_boot_file(named, default, request, brought, drafting, own, parts, target=target, arch=arch)
     medium = "kernel" if hosted else choose_medium(found, medium, settings.firmware)
     settings = dataclasses.replace(settings, image=found, medium=medium)
     settings = _instruct(settings, request, brings=bool(brought or drafting.modules))
@@ -200,11 +204,12 @@ def _find_boot_file(
     brought: list[GgufModel],
     draft: Draft,
     prefill: str | None,
+    parts: Mapping[str, bool],
     *,
     target: str,
-    efi: bool,
     arch: Arch | None,
 ) -> Path:
+    """``parts``: what a kernel that is built needs beside the model, ``efi`` and ``drivers`` of boot_file_for."""
     from kgpt_build.cli.shared.boot_file import Beginning, boot_file_for, kernel_without_model
 
     def check(model: Model | GgufModel | NoModel) -> None:
@@ -215,9 +220,9 @@ def _find_boot_file(
     for model in brought[:1]:
         draft.check(model)
     if brought and named is None:
-        return kernel_without_model(target, efi=efi, arch=arch)
+        return kernel_without_model(target, efi=parts["efi"], arch=arch)
     begins = None if prefill is None else Beginning(prefill, request.cache_words)
-    return boot_file_for(named, default=default, target=target, check=check, begins=begins, efi=efi, arch=arch)
+    return boot_file_for(named, default=default, target=target, check=check, begins=begins, arch=arch, **parts)
 
 
 def _instruct(settings: RunSettings, request: Request, *, brings: bool) -> RunSettings:

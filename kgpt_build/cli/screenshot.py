@@ -158,17 +158,17 @@ def _settings(
         raise UsageError("only UEFI asks a screen for its resolution", "add --firmware uefi")
     arch = arch_meant(target, default, asked)
     qemu = arch.qemu
-    if not qemu.card:
-        raise UsageError(
-            f"{target or 'the kernel'} is for {arch.title}, whose kernels have no screen yet",
-            "kgpt run prints what it says",
-        )
+    if options["card"] == RunSettings.card:
+        options["card"] = qemu.card
+    elif not qemu.resolutions:
+        raise UsageError(f"the screen of a machine for {arch.title} has one size", "leave out --resolution")
     if qemu.is_small(options["machine"]):
         others = " or ".join(name for name in qemu.machines if name != qemu.small_machine)
         raise UsageError(f"{qemu.small_machine} has no screen", f"give --machine {others}")
     if options["machine"] == "auto":
         options["machine"] = qemu.full_machine
-    image = boot_file_for(target, default=default, arch=arch)
+    # A machine without a keyboard of its own has one on USB, which needs a driver.
+    image = boot_file_for(target, default=default, arch=arch, drivers=not qemu.keyboard)
     options["firmware"] = firmware_for(options["firmware"], arch, image)
     chosen = choose_medium(image, medium, options["firmware"])
     if chosen != "kernel" and options["cmdline"]:
@@ -210,8 +210,10 @@ def _wait(machine: Machine, seconds: float) -> None:
 
 def _type(machine: Machine, typed: str, limit: float) -> None:
     """Type the text. If it has line ends, wait until the shell waits for the next line."""
-    from kgpt_build.events import Shell
+    from kgpt_build.events import Keyboards, Shell
 
+    if machine.settings.has_usb_keyboard:
+        _expect(machine, Keyboards.event, 1, limit)  # firmware's search may take a second
     before = sum(isinstance(event, Shell) for event in machine.events)
     machine.type_keys(typed)
     if typed.endswith("\n") and before:

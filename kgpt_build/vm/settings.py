@@ -127,8 +127,18 @@ class RunSettings:
         check_modules(self.modules)
 
     @property
+    def shown_card(self) -> str:
+        """The graphics card of a machine that can have one; empty: none."""
+        qemu = self.arch.qemu
+        if self.card != RunSettings.card:
+            return self.card
+        return qemu.card if qemu.card_by_itself or self.display else ""
+
+    @property
     def has_usb_keyboard(self) -> bool:
-        """Is the keyboard on USB?"""
+        """Is the keyboard on USB? So is that of a machine with a screen which has no other."""
+        if self.keyboard == DEFAULT.qemu.keyboard and not self.arch.qemu.keyboard:
+            return self.shown_card != ""
         return self.keyboard in ("usb", "hub")
 
     @property

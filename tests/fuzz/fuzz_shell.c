@@ -450,7 +450,7 @@ static void run(const char *cmdline)
         .arena_size = MEMORY,
         .files = files,
         .n_files = 4,
-        .has_serial = true,
+        .serial = "COM1",
         .has_screen = true,
         .screen_mode = "text 80x25",
         .has_input = true,

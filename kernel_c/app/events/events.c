@@ -30,7 +30,7 @@ void kg_event_boot(struct kgpt *k)
     const struct kg_platform_info *info = k->info;
     KG_EMIT(boot, .version = kgpt_version, .platform = info->platform, .loader = info->loader,
             .cmdline = {info->cmdline, told_cmdline(info->cmdline)}, .memory = info->memory_total,
-            .serial = info->has_serial, .screen = info->has_screen, .display = info->screen_mode,
+            .serial = info->serial != NULL, .screen = info->has_screen, .display = info->screen_mode,
             .keyboard = info->has_keyboard);
 }
 

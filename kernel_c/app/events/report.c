@@ -13,10 +13,8 @@ void kg_report_boot(const struct kgpt *k)
     const struct kg_platform_info *info = k->info;
     kg_print_as(KG_VOICE_DIM, "kgpt %s: booted by %s, %lu MB of memory, %s, isa %s\n", kgpt_version, info->loader,
                 (unsigned long)(info->memory_total >> 20), processor_name(info->cpu), kg_isa_names[k->ops.isa]);
-    if (info->misses_screen) {
-        kg_print(
-            "kgpt: no screen: the loader gave no framebuffer; in GRUB: insmod all_video, multiboot2; or start by BIOS "
-            "(CSM)\n");
+    if (info->screen_advice) {
+        kg_print("kgpt: no screen: the loader gave no framebuffer; %s\n", info->screen_advice);
     }
 }
 
@@ -41,7 +39,7 @@ void kg_report_keyboard(const struct kgpt *k)
         kg_print("kgpt: keyboard: none found%s; serial: %s\n"
                  "      press e in the boot menu to add words, such as prompt=TEXT\n",
                  plat_awaits_keyboard() ? " yet, USB keyboards are looked for" : "",
-                 k->info->has_serial ? "COM1" : "none");
+                 k->info->serial ? k->info->serial : "none");
     }
 }
 

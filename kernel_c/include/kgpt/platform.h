@@ -39,12 +39,13 @@ struct kg_platform_info {
     const struct kg_file *files;
     size_t n_files;
     uint64_t ticks_entry; /* plat_ticks() at the kernel's first instruction */
-    bool has_serial;      /* a serial port responds */
+    const char *serial;   /* the name of the serial port; NULL: none responds */
     bool has_screen;      /* a screen exists */
-    bool misses_screen;   /* no screen, although this loader normally passes one */
-    bool has_keyboard;    /* a keyboard responds */
-    bool has_input;       /* a keyboard, serial port or terminal can be read */
-    bool is_typed;        /* a person may type the input: it is not a pipe */
+    /* What to do if there is no screen, although this loader normally passes one; NULL: nothing is amiss. */
+    const char *screen_advice;
+    bool has_keyboard; /* a keyboard responds */
+    bool has_input;    /* a keyboard, serial port or terminal can be read */
+    bool is_typed;     /* a person may type the input: it is not a pipe */
     /* "1024x768x32", "text 80x25", or "" without a screen. plat_screen_use(KG_SCREEN_OFF) does not change it. */
     const char *screen_mode;
 };

@@ -25,12 +25,12 @@ const struct kg_platform_info *kg_describe_platform(const char *name, const stru
             (struct kg_file){module->name, module->words, (const void *)module->base, module->size, module->checked};
     }
     platform.ticks_entry = kg_ticks_entry;
-    platform.has_serial = kg_serial_present();
+    platform.serial = kg_serial_present() ? kg_serial_name : NULL;
     platform.screen_mode = kg_screen_mode();
     platform.has_screen = platform.screen_mode[0] != '\0';
-    platform.misses_screen = boot->for_people && !platform.has_screen;
+    platform.screen_advice = boot->for_people && !platform.has_screen ? kg_screen_advice : NULL;
     platform.has_keyboard = kg_keyboard_present();
-    platform.has_input = platform.has_serial || platform.has_keyboard;
+    platform.has_input = platform.serial != NULL || platform.has_keyboard;
     platform.is_typed = platform.has_input;
     return &platform;
 }

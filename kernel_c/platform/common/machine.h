@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 /* The serial port. */
+extern const char kg_serial_name[]; /* as people call it */
 bool kg_serial_present(void);
 void kg_serial_write(const char *text, size_t n); /* "\n" is sent as "\r\n" */
 void kg_serial_ask(bool answer);                  /* see plat_ask_terminal */
@@ -26,6 +27,9 @@ void kg_idle_listen(void);
 
 /* Sleeps until an interrupt, at most 10 ms, if the machine can wake up; otherwise pauses briefly. */
 void kg_idle(void);
+
+/* What a person can do about a loader that gave no framebuffer. */
+extern const char kg_screen_advice[];
 
 extern volatile uint32_t kg_timer_ticks; /* number of timer interrupts */
 

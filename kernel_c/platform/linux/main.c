@@ -160,7 +160,6 @@ int main(int argc, char **argv)
         .files = options.files,
         .n_files = options.n_files,
         .ticks_entry = entry,
-        .has_serial = false,
         .has_screen = false,
         .has_keyboard = false,
         .screen_mode = "",

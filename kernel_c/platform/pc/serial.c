@@ -68,6 +68,8 @@ bool kg_serial_init(void)
     return true;
 }
 
+const char kg_serial_name[] = "COM1";
+
 bool kg_serial_present(void)
 {
     return present;

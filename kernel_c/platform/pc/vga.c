@@ -3,7 +3,10 @@
 #include "kgpt/font.h"
 #include "kgpt/palette.h"
 #include "kgpt/terminal.h"
+#include "platform/common/machine.h"
 #include "platform/x86_64/io.h"
+
+const char kg_screen_advice[] = "in GRUB: insmod all_video, multiboot2; or start by BIOS (CSM)";
 
 #define VGA_MEMORY 0xB8000
 #define VGA_COLUMNS 80

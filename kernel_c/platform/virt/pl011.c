@@ -45,6 +45,8 @@ void kg_pl011_init(const struct kg_range *registers)
     kg_mmio_write32(port + CONTROL, CONTROL_ON);
 }
 
+const char kg_serial_name[] = "PL011";
+
 bool kg_serial_present(void)
 {
     return present;

@@ -1,7 +1,10 @@
 #include "ramfb.h"
 
 #include "fw_cfg.h"
+#include "platform/common/machine.h"
 #include "platform/common/memory.h"
+
+const char kg_screen_advice[] = "in QEMU: -device ramfb";
 
 #define WIDTH 1024u
 #define HEIGHT 768u

@@ -40,6 +40,7 @@ def boot_file_for(
     check: Check | None = None,
     begins: Beginning | None = None,
     efi: bool = False,
+    drivers: bool = False,
     arch: Arch | None = None,
 ) -> Path:
     """The kernel or image to boot, or with the ``target`` hosted the program to run.
@@ -48,15 +49,17 @@ def boot_file_for(
     there. Without a name it is the kernel in ``./build``, if today's model, sources and tools would build the same one,
     else a cached build of the manifest's settings; without ``./build`` a build of options.model_or_here. ``default``
     asks for the default model, whatever is here. ``check`` may refuse a model before its kernel is built. ``begins`` is
-    for a kernel that is built. ``efi``: one that is built gets kgpt.efi, and the drivers of its kernel. ``arch``: the
-    architecture of one that is built; None: of_host(). Raises KgptError.
+    for a kernel that is built. ``efi``: one that is built gets kgpt.efi, and the drivers of its kernel. ``drivers``:
+    it gets the drivers alone. ``arch``: the architecture of one that is built; None: of_host(). Raises KgptError.
     """
     from kgpt_build.kernel import manifest
     from kgpt_build.models.catalog import is_shipped, resolve
 
     more: dict[str, Any] = {"prefill": begins.system, "cmdline": begins.cmdline} if begins else {}
+    if drivers or efi:
+        more["drivers"] = True
     if efi:
-        more |= {"drivers": True, "with_efi": True}
+        more["with_efi"] = True
     more |= _arch_words(arch or of_host())
     if default:
         return _checked(model_or_here(named, default=True), check, target=target, **more)

@@ -138,9 +138,8 @@ def _monitor(settings: RunSettings, channels: Channels) -> list[str]:
 
 def _screen(settings: RunSettings) -> list[str]:
     # The card is there without a window, too, for screendump. The small machine has no bus for it.
-    qemu = settings.arch.qemu
-    name = qemu.card if settings.card == RunSettings.card else settings.card
-    card = ["-device", name] if name and not qemu.is_small(settings.machine_type) else []
+    name = settings.shown_card
+    card = ["-device", name] if name and not settings.arch.qemu.is_small(settings.machine_type) else []
     # Without -display QEMU would open a VNC port if it has no window.
     return [*card, "-display", settings.window if settings.display else "none"]
 
