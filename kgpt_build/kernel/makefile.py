@@ -146,9 +146,11 @@ class MakeRun:
 def compiler_maps(folder: Path, root: Path) -> list[str]:
     """Options that keep the path of the compiler's folder out of the kernel.
 
-    Zig names its own headers relative to the working directory, which is ``root``, if they lie below it.
+    Zig names its own headers relative to the working directory, which is ``root``, if they lie below it. It calls its
+    folder by the name without links, and so the environment may be a link to another.
     """
-    names = [folder, *([folder.relative_to(root)] if folder.is_relative_to(root) else [])]
+    folders = dict.fromkeys((folder, folder.resolve()))
+    names = [name for at in folders for name in (at, *([at.relative_to(root)] if at.is_relative_to(root) else []))]
     return [f"-ffile-prefix-map={name}=compiler" for name in names]
 
 

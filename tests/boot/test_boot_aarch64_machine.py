@@ -100,5 +100,5 @@ def test_the_smallest_memory(boot: Boot, arm_drivers: Path) -> None:
     assert guest.wait().ok
     assert texts(guest) == NAMES
     end = boot("exit", image=arm_drivers, memory=4).wait()
-    assert end.kind == "lost"
+    assert end.kind == "refused"
     assert "Not enough space" in f"{end.message} {end.tail}"
