@@ -79,10 +79,10 @@ need-run:
 	@scripts/need venv qemu
 
 need-test:
-	@scripts/need venv qemu arm cc clang lld grub grub-bios grub-uefi ovmf signing xkb dnsmasq nginx ip
+	@scripts/need venv qemu arm cc clang lld grub grub-bios grub-uefi ovmf signing xkb dnsmasq nginx ip exfat
 
 need-slow:
-	@scripts/need bochs chromium curl cxx lwip mbpoll node prometheus
+	@scripts/need arm-gcc bochs chromium curl cxx lwip mbpoll node prometheus
 
 need-peers:
 	@scripts/need venv qemu cmake cc cxx
