@@ -144,7 +144,7 @@ def test_every_product_of_avx512_vnni_has_the_bits_of_plain_c(tmp_path: Path) ->
     plain = run_hosted(
         build_cached(NO_MODEL, target="hosted"),
         f"{MODEL_WORDS} cpumask=c ubatch=1 cpus=1",
-        timeout=MODEL_SECONDS,
+        timeout=pace.limit(MODEL_SECONDS),
         modules=(BootModule(model),),
     )
     expected = [event["f32"] for event in map(json.loads, plain) if event["event"] == "logits"]
