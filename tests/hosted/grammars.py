@@ -90,17 +90,12 @@ _CLOSING = (b"}", b"]", b'"', b",")
 
 def build(folder: Path) -> ctypes.CDLL:
     """Compile the library."""
-    library = shared_object(
-        folder, ["tests/hosted/grammar_driver.c", *lm.engine_sources(folder), *_JSON], include=folder
-    )
+    library = shared_object(folder, ["tests/hosted/grammar_driver.c", *lm.engine_sources(folder)], include=folder)
     for name in ("size", "text"):
         getattr(library, f"driver_{name}").restype = ctypes.c_uint64
     library.driver_error.restype = ctypes.c_char_p
     library.driver_go_on.restype = ctypes.c_bool
     return library
-
-
-_JSON: tuple[str, ...] = ()
 
 
 def write_model(path: Path, n_ctx: int) -> Path:

@@ -36,6 +36,8 @@ _ROOMS = (
     "infer",
     "infer/chat",
     "infer/constrain",
+    "infer/constrain/grammar",
+    "infer/constrain/schema",
     "infer/reply",
     "infer/speculate",
 )

@@ -40,7 +40,8 @@ def test_openai_asks_a_full_server_again(without_model: Hosted, tmp_path: Path) 
     """A reply holds the only slot, and nobody may wait. When it is over, the client has its answer."""
     openai = pytest.importorskip("openai")
     said = [{"role": "user", "content": ASK}]
-    body = json.dumps({"messages": said, "stream": True}).encode()
+    # Its many words are not read, so they fill the buffers of the connection, and the reply stays until we go.
+    body = json.dumps({"messages": said, "stream": True, "logprobs": True, "top_logprobs": 20}).encode()
     modules = talker_modules(write_talker(tmp_path, n_ctx=16384))
     with (
         serving(without_model, modules, "slots=1 queue=0") as server,
