@@ -44,6 +44,8 @@ OTHER = dataclasses.replace(
         no_keyboard="",
         keyboard_status=None,
         text_font=None,
+        card="other-card",
+        card_by_itself=False,
     ),
     uefi=Uefi("OTHERFW", "/EFI/BOOT/BOOTOTHER.EFI", 0xAA64, (("usr/share/other.fd", ""),), "get OTHERFW"),
     grub=(GrubPlatform("other-efi", "UEFI", "grub-efi-other-bin", ()),),
@@ -92,8 +94,11 @@ def test_qemu_of_another_architecture() -> None:
     assert "-device other-events,chardev=events -device other-exit" in argv()
     assert "-machine board,its=on" in argv(display=True)
     assert "-device other-usb,drive=image" in argv("usb")
+    # It has no keyboard of its own, so one on USB comes with the screen.
+    assert re.search(r"-device other-card .*-device qemu-xhci,id=keys -device usb-kbd", argv(display=True))
+    assert not re.search(r"other-card|xhci", argv() + argv("usb"))
     for line in (argv(), argv(display=True), argv("usb")):
-        assert not re.search(r"isa-|microvm|xhci|x86", line)
+        assert not re.search(r"isa-|microvm|x86", line)
     assert (Qemu(OTHER).name, Qemu(OTHER).install) == (OTHER.qemu.program, OTHER.qemu.install)
 
 
