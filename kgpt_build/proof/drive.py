@@ -18,7 +18,6 @@ from kgpt_build.proof.images import PROMPT, WORDS, Expected, Images
 from kgpt_build.sizes import MIB
 from kgpt_build.vm.firmware import find_firmware
 from kgpt_build.vm.qemu.machine import Machine
-from kgpt_build.vm.screen import Screen
 from kgpt_build.vm.settings import RunSettings
 
 T = TypeVar("T")
@@ -183,7 +182,11 @@ class _Drive:
             )
             self._check(_holds(shown, lines), "the names are not on the serial port")
         if self._case.has_screen:
-            screen = until(lambda: self._machine.screen(readable()), lambda screen: not right or _shows(screen, lines))
+            # The status line is drawn last, so it is waited for, also with wrong names.
+            screen = until(
+                lambda: self._machine.screen(readable()),
+                lambda screen: _SPEED in screen.status and (not right or _holds(screen.lines, lines)),
+            )
             self._see(f"screen {len(screen.cells[0])}×{len(screen.cells)}")
             self._check(_holds(screen.lines, lines), f"the names are not on the screen:\n{screen.text}")
             self._check(_SPEED in screen.status, f"the status line says {screen.status!r}")
@@ -234,10 +237,6 @@ def until(look: Callable[[], T], good: Callable[[T], bool]) -> T:
     while not good(seen := look()) and time.monotonic() < end:
         time.sleep(0.1)
     return seen
-
-
-def _shows(screen: Screen, lines: Sequence[str]) -> bool:
-    return _holds(screen.lines, lines) and _SPEED in screen.status
 
 
 def _holds(shown: Sequence[str], lines: Sequence[str]) -> bool:
