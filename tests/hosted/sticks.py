@@ -180,3 +180,19 @@ def machine_of(
     machine = Machine(library, memory, path, server, answers)
     machine.world.in_folder = 1
     return machine
+
+
+SILENT = {
+    "the menu": (0, "/kgpt/menu.cfg", (ESCAPE,)),
+    "a size": (2, "/models/m.gguf", (ENTER, ESCAPE)),
+    "a model": (3, "/models/m.gguf", (ENTER, ESCAPE)),
+}
+"""How many requests a server answers before it is silent, what is then waited for, and the keys of its user."""
+
+
+def lie(machine: Machine, change: dict[str, int]) -> None:
+    """Give the machine a server whose answers are wrong: fields of its world, and their values."""
+    for name, value in change.items():
+        setattr(machine.world, name, value)
+    if "no_service" in change:
+        machine.world.children -= 1  # create_child has counted what it did not make

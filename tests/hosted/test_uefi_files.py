@@ -297,20 +297,13 @@ def test_a_small_screen_shows_the_menu_in_text(make: Make, size: tuple[int, int]
 def test_a_server_that_lies(make: Make, change: dict[str, int], said: str) -> None:
     """One line, and then a key leads on: to the kernel if there is no menu."""
     machine = make(HTTP)
-    for name, value in change.items():
-        setattr(machine.world, name, value)
-    if "no_service" in change:
-        machine.world.children -= 1  # create_child has counted what it did not make
+    sticks.lie(machine, change)
     machine.run(FILES)
     assert said in machine.said.replace("\n", " ")
     assert machine.modules == []
 
 
-@pytest.mark.parametrize(
-    ("requests", "path", "keys"),
-    [(0, "/kgpt/menu.cfg", (ESCAPE,)), (2, "/models/m.gguf", (ENTER, ESCAPE)), (3, "/models/m.gguf", (ENTER, ESCAPE))],
-    ids=["the menu", "a size", "a model"],
-)
+@pytest.mark.parametrize(("requests", "path", "keys"), sticks.SILENT.values(), ids=sticks.SILENT)
 def test_esc_ends_the_wait_for_a_silent_server(
     make: Make, requests: int, path: str, keys: tuple[tuple[int, int], ...]
 ) -> None:
