@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kgpt_build.arch.aarch64_probe import probe_image
-from kgpt_build.arch.rows import Arch, GrubPlatform, QemuTarget, Relocations, Uefi, UserEmulator
+from kgpt_build.arch.rows import Arch, GrubPlatform, QemuTarget, Relocations, SecureUefi, Uefi, UserEmulator
 
 _QEMU = QemuTarget(
     program="qemu-system-aarch64",
@@ -41,6 +41,18 @@ _AAVMF = Uefi(
         ("usr/share/edk2/aarch64/QEMU_CODE.fd", "QEMU_VARS.fd"),
         ("usr/share/qemu/edk2-aarch64-code.fd", "edk2-arm-vars.fd"),
         ("usr/local/share/qemu/edk2-aarch64-code.fd", "edk2-arm-vars.fd"),
+    ),
+    secure=SecureUefi(
+        places=(
+            # Debian 13 and Ubuntu; Debian 12, whose only AAVMF has Secure Boot.
+            ("usr/share/AAVMF/AAVMF_CODE.secboot.fd", "AAVMF_VARS.fd"),
+            ("usr/share/AAVMF/AAVMF_CODE.fd", "AAVMF_VARS.fd"),
+        ),
+        # Nothing of virt protects the variables against the guest: there is no SMM.
+        machine="virt",
+        machine_options="",
+        arguments=(),
+        block_size=0x40000,  # gEfiMdeModulePkgTokenSpaceGuid.PcdFlashNvStorageVariableSize of ArmVirtQemu
     ),
     install="Debian, Ubuntu: apt-get install qemu-efi-aarch64; Fedora: dnf install edk2-aarch64; "
     "Arch: pacman -S edk2-aarch64",

@@ -61,10 +61,12 @@ class SecureUefi:
     places: tuple[tuple[str, str], ...]
     """Paths below / in order of preference: code, and the template of its variables without any keys."""
     machine: str
-    """The machine that protects the variables against the guest."""
+    """The machine, which protects the variables against the guest if the architecture has a way."""
     machine_options: str
     arguments: tuple[str, ...]
     """QEMU's arguments for the protection."""
+    block_size: int = 0
+    """For templates that are blank: the firmware gives its variables, its log and its spare area as many bytes each."""
 
 
 @dataclass(frozen=True)

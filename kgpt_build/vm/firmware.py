@@ -9,9 +9,10 @@ from pathlib import Path
 from kgpt_build import paths
 from kgpt_build.arch import DEFAULT, Arch, SecureUefi
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
-from kgpt_build.vm.variables import secure_boot_variables, with_variables
+from kgpt_build.vm.variables import formatted, is_blank, secure_boot_variables, with_variables
 
 BIOS, UEFI = "bios", "uefi"
+_CACHED = 8
 
 
 @dataclass(frozen=True)
@@ -52,26 +53,30 @@ def find_secure_firmware(certificate: bytes, root: Path = Path("/"), arch: Arch 
 
     Its variables are a file in the cache. Raises ToolMissing if the system has no such UEFI, KgptError.
     """
-    secure = arch.uefi.secure
-    for code, variables in secure.places if secure else ():
-        template = root / Path(code).with_name(variables)
-        if (root / code).is_file() and template.is_file():
-            return Firmware(root / code, _enrolled(template, certificate), True, secure)
+    if secure := arch.uefi.secure:
+        for code, variables in secure.places:
+            template = root / Path(code).with_name(variables)
+            if (root / code).is_file() and template.is_file():
+                return Firmware(root / code, _enrolled(template, secure.block_size, certificate), True, secure)
     raise ToolMissing(
         f"there is no UEFI firmware with Secure Boot ({arch.uefi.name}) on this system",
         f"install it: {arch.uefi.install}",
     )
 
 
-def _enrolled(template: Path, certificate: bytes) -> Path:
+def _enrolled(template: Path, block_size: int, certificate: bytes) -> Path:
     """The file of variables in the cache: those of ``template``, and the keys."""
     try:
         flash = template.read_bytes()
     except OSError as error:
         raise KgptError(f"cannot read {template}: {error.strerror}", "install the firmware again") from error
+    if block_size and is_blank(flash):
+        flash = formatted(flash, block_size, str(template))
     data = with_variables(flash, secure_boot_variables(certificate), str(template))
     folder = paths.make_cache_dir("secure-boot")
     path = folder / f"{hashlib.sha256(data).hexdigest()[:32]}.fd"
-    paths.write_atomically(path, data, durable=False)
-    paths.prune(list(folder.glob("*.fd")), most=8, most_bytes=64 << 20)
+    with paths.replaced_atomically(path, durable=False) as temporary, temporary.open("wb") as file:
+        file.write(data.rstrip(b"\0"))
+        file.truncate(len(data))  # a hole: a chip of virt has 64 MiB, of which the firmware uses the first
+    paths.prune(list(folder.glob("*.fd")), most=_CACHED, most_bytes=_CACHED * len(data))
     return path

@@ -22,7 +22,12 @@ _STORE = uuid.UUID("aaf32c78-947b-439a-a180-2e144ec37792")  # gEfiAuthenticatedV
 _KEPT = 0x03  # non-volatile, for boot services
 _AUTHENTICATED = 0x27  # also at run time, and written with a time stamp and a signature
 _YEAR = 2025
+_FILE_SYSTEM = uuid.UUID("fff12b8d-7696-4c8b-a985-2747075b4f50")  # gEfiSystemNvDataFvGuid
 _VOLUME = struct.Struct("<16x16xQ4sIH")  # FvLength, signature, attributes, HeaderLength
+_NEW_VOLUME = struct.Struct("<16x16sQ4sIHHHBBIIII")  # the same, check sum, and one run of blocks
+_AREAS = 3  # variables, the log of writes that a power cut may interrupt, spare
+_ATTRIBUTES = 0xE36  # EFI_FVB2_*: can be read and written, sticky, mapped, erased bytes are 1, weak alignment
+_REVISION = 2
 _STORE_HEADER = struct.Struct("<16sIBB6x")
 _HEADER = struct.Struct("<HBBIQHBBBBBBIhBBIII16s")
 _START, _ADDED = 0x55AA, 0x3F
@@ -65,6 +70,28 @@ def with_variables(flash: bytes, variables: Sequence[Variable], where: str) -> b
             f"{where} has no room for the variables of Secure Boot", "use the template that the firmware ships"
         )
     return flash[:begin] + added + flash[begin + len(added) :]
+
+
+def is_blank(flash: bytes) -> bool:
+    """Does the flash chip hold nothing? Firmware formats such a chip at its first start."""
+    return flash in (bytes(len(flash)), b"\xff" * len(flash))
+
+
+def formatted(flash: bytes, block_size: int, where: str) -> bytes:
+    """The blank chip ``flash`` with an empty store of variables, as firmware formats it. Raises KgptError.
+
+    ``block_size``: of the store with its headers, and of the two areas behind it that make writes atomic. The
+    firmware writes the header of its log itself.
+    """
+    size = _AREAS * block_size
+    if size > len(flash):
+        raise KgptError(f"{where} is too small for the variables of a UEFI", "install the firmware again")
+    fields = (_FILE_SYSTEM.bytes_le, size, b"_FVH", _ATTRIBUTES, _NEW_VOLUME.size)
+    blocks = (_REVISION, len(flash) // block_size, block_size, 0, 0)  # of the whole chip, as EDK II counts them
+    halves = struct.unpack(f"<{_NEW_VOLUME.size // 2}H", _NEW_VOLUME.pack(*fields, 0, 0, 0, *blocks))
+    volume = _NEW_VOLUME.pack(*fields, -sum(halves) & 0xFFFF, 0, 0, *blocks)
+    store = _STORE_HEADER.pack(_STORE.bytes_le, block_size - len(volume), _FORMATTED, _HEALTHY)
+    return (volume + store).ljust(size, b"\xff") + flash[size:]
 
 
 def _free_space(flash: bytes, where: str) -> tuple[int, int]:

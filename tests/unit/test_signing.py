@@ -9,21 +9,25 @@ import uuid
 from pathlib import Path
 
 import pytest
+from refusals import refused
 
-from kgpt_build.arch import DEFAULT
-from kgpt_build.errors import KgptError, UsageError
+from kgpt_build.arch import DEFAULT, of_name
+from kgpt_build.errors import KgptError, ToolMissing, UsageError
 from kgpt_build.signing import keys
 from kgpt_build.signing.sign import find_signer, signed
 from kgpt_build.signing.signature_list import certificate_list
 from kgpt_build.signing.signatures import read_signatures
-from kgpt_build.vm.firmware import Firmware
+from kgpt_build.vm.firmware import Firmware, find_secure_firmware
 from kgpt_build.vm.qemu.argv import qemu_argv
 from kgpt_build.vm.qemu.channels import Channels
 from kgpt_build.vm.settings import RunSettings
-from kgpt_build.vm.variables import secure_boot_variables, with_variables
+from kgpt_build.vm.variables import formatted, is_blank, secure_boot_variables, with_variables
 
 needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
 needs_sbsign = pytest.mark.skipif(not shutil.which("sbsign"), reason="sbsign (sbsigntool) is not installed")
+
+
+CHANNELS = Channels("null", "null", "")
 
 
 def _program() -> bytes:
@@ -123,12 +127,53 @@ def test_a_full_store_is_refused() -> None:
         with_variables(b"", (), "flash")
 
 
+@pytest.mark.parametrize("erased", [b"\0", b"\xff"])
+def test_a_blank_chip_is_formatted(erased: bytes) -> None:
+    """Debian's AAVMF comes with one. The first bytes are those that AAVMF itself writes at its first start."""
+    chip = erased * 8192
+    assert is_blank(chip)
+    flash = formatted(chip, 1024, "chip")
+    assert not is_blank(flash)
+    assert (len(flash), flash[3072:]) == (8192, erased * 5120)
+    assert sum(struct.unpack("<36H", flash[:72])) & 0xFFFF == 0
+    assert flash[72:100] == uuid.UUID("aaf32c78-947b-439a-a180-2e144ec37792").bytes_le + struct.pack(
+        "<IBB6x", 1024 - 72, 0x5A, 0xFE
+    )
+    added = with_variables(flash, secure_boot_variables(bytes(9)), "chip")
+    assert added.count("SecureBootEnable\0".encode("utf-16-le")) == 1
+    with pytest.raises(KgptError, match="no room"):
+        with_variables(flash, secure_boot_variables(bytes(400)), "chip")
+    with pytest.raises(KgptError, match="chip is too small"):
+        formatted(chip, 4096, "chip")
+
+
+def test_firmware_with_a_blank_chip_gets_the_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The copy is as large as the template, and most of it is a hole."""
+    monkeypatch.setenv("KGPT_CACHE", str(tmp_path / "cache"))
+    arch = of_name("aarch64")
+    assert arch.uefi.secure is not None
+    code, template = arch.uefi.secure.places[-1]
+    (tmp_path / code).parent.mkdir(parents=True)
+    (tmp_path / code).touch()
+    with refused(ToolMissing, "UEFI firmware with Secure Boot AAVMF"):
+        find_secure_firmware(b"\x30", tmp_path, arch)
+    with (tmp_path / code).with_name(template).open("wb") as file:
+        file.truncate(8 << 20)
+    found = find_secure_firmware(b"\x30\x82" + bytes(300), tmp_path, arch)
+    assert found.variables is not None
+    assert found.variables.stat().st_size == 8 << 20
+    assert found.variables.stat().st_blocks * 512 < 2 << 20
+    assert "SecureBootEnable\0".encode("utf-16-le") in found.variables.read_bytes()
+    words = qemu_argv(RunSettings(Path("own.img"), medium="usb", arch=arch, firmware=found, accel="tcg"), CHANNELS)
+    assert words[words.index("-machine") + 1].partition(",")[0] == "virt"
+
+
 def test_the_machine_protects_the_variables() -> None:
     secure = DEFAULT.uefi.secure
     assert secure is not None
     firmware = Firmware(Path("code.fd"), Path("variables.fd"), True, secure)
     settings = RunSettings(Path("own.img"), medium="usb", firmware=firmware, accel="tcg")
-    words = qemu_argv(settings, Channels("null", "null", ""))
+    words = qemu_argv(settings, CHANNELS)
     assert words[words.index("-machine") + 1] == f"{secure.machine},{secure.machine_options}"
     assert all(word in words for word in secure.arguments)
     with pytest.raises(UsageError, match="has no Secure Boot"):
