@@ -56,6 +56,8 @@ _AAVMF = Uefi(
     ),
     install="Debian, Ubuntu: apt-get install qemu-efi-aarch64; Fedora: dnf install edk2-aarch64; "
     "Arch: pacman -S edk2-aarch64",
+    pxe_clients=(11,),
+    http_clients=(19,),
 )
 
 # R_AARCH64_PREL64, _PREL32, _ADR_PREL_LO21, _ADR_PREL_PG_HI21, _ADD_ABS_LO12_NC, _LDST8_ABS_LO12_NC, _TSTBR14,

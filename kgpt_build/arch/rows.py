@@ -82,6 +82,10 @@ class Uefi:
     places: tuple[tuple[str, str], ...]
     """Paths below / in order of preference: code, and the template of its variables ("": both are in one file)."""
     install: str
+    pxe_clients: tuple[int, ...]
+    """What it says of itself to DHCP when it boots by PXE (option 93; IANA, *Processor Architecture Types*)."""
+    http_clients: tuple[int, ...]
+    """The same for HTTP boot."""
     secure: SecureUefi | None = None
     """None: kgpt knows no firmware with Secure Boot."""
 

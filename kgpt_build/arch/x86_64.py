@@ -60,6 +60,8 @@ _OVMF = Uefi(
         arguments=("-global", "driver=cfi.pflash01,property=secure,value=on"),
     ),
     install="Debian, Ubuntu: apt-get install ovmf; Fedora: dnf install edk2-ovmf; Arch: pacman -S edk2-ovmf",
+    pxe_clients=(7, 9),  # 9 is that of EFI byte code by the table of numbers, but older firmware says it
+    http_clients=(16,),
 )
 
 _GRUB = (

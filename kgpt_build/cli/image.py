@@ -155,9 +155,9 @@ def usb(room: int, memory: int | None, pair: tuple[Path, Path] | None, **options
 @image_options
 @sign_option
 def net(pair: tuple[Path, Path] | None, **options: Any) -> None:
-    """Write a folder for a server, from which PCs without a disk boot by UEFI (HTTP boot).
+    """Write a folder for a server, from which machines without a disk boot by UEFI (HTTP boot, PXE).
 
-    MODEL is as in kgpt build, or `default` for the model that ships; repeatable. The PC starts kgpt.efi, which
+    MODEL is as in kgpt build, or `default` for the model that ships; repeatable. The machine starts kgpt.efi, which
     reads its menu and the models from the same folder of the server. FILE is the folder, which is new or empty.
     """
     _make("net", pair=pair, **options)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from kgpt_build.arch import ALL, Arch, of_host, of_name
 from kgpt_build.cli.image import wanted_of
 from kgpt_build.cli.shared.names import ModelName
 from kgpt_build.cli.shared.options import (
@@ -32,6 +33,14 @@ from kgpt_build.cli.shared.settings import settings_options
     metavar="TEXT",
     help="What the kernel does that PXE boots, besides model=.",
 )
+@click.option(
+    "--arch",
+    "archs",
+    multiple=True,
+    type=click.Choice([arch.name for arch in ALL]),
+    callback=lambda _, __, names: tuple(of_name(name) for name in names) or (of_host(),),
+    help="The processor architecture of the machines that boot; repeatable. [default: that of this machine]",
+)
 @sign_option
 @chat_template_option
 @settings_options("system")
@@ -45,13 +54,15 @@ def command(
     interface: str,
     port: int,
     cmdline: str,
+    archs: tuple[Arch, ...],
     pair: tuple[Path, Path] | None,
     **options: Any,
 ) -> None:
-    """Write a folder for dnsmasq and nginx, from which PCs without a disk boot.
+    """Write a folder for dnsmasq and nginx, from which machines without a disk boot.
 
-    By PXE a PC gets a kernel that reads the first MODEL from nginx, and serves. By UEFI's HTTP boot it gets the menu
-    of kgpt image net. DIR is new or empty; its README.txt tells how to start both.
+    By PXE a machine gets a kernel that reads the first MODEL from nginx, and serves. By UEFI's HTTP boot it gets the
+    menu of kgpt image net. With several --arch, each machine gets what runs on it, and all get the same models. DIR is
+    new or empty; its README.txt tells how to start both.
     """
     from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.image.make import ImageSettings
@@ -63,5 +74,5 @@ def command(
     wanted = wanted_of(models, None, **options)
     settings = ImageSettings("net", folder, wanted, MenuSettings(), signer=find_signer(*pair) if pair else None)
     with shown_progress() as progress:
-        files = make_netboot(settings, place, cmdline, progress)
+        files = make_netboot(settings, archs, place, cmdline, progress)
     click.echo(f"wrote {folder}: {len(files)} files; {folder / 'README.txt'} tells how to start dnsmasq and nginx")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,8 +28,12 @@ class Served:
     entries: tuple[str, ...]
 
 
-def make_served(settings: ImageSettings, progress: Progress) -> Served:
-    """Write the folder ``settings.out``, which is new or empty. Raises KgptError, ToolMissing, UsageError."""
+def make_served(settings: ImageSettings, progress: Progress, brother: Path | None = None) -> Served:
+    """Write the folder ``settings.out``, which is new or empty.
+
+    ``brother``: the folder for another architecture with the same models, which this one links to. Raises KgptError,
+    ToolMissing, UsageError.
+    """
     out = settings.out
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} is not an empty folder", "name a new folder with -o")
@@ -37,18 +43,21 @@ def make_served(settings: ImageSettings, progress: Progress) -> Served:
     files: dict[str, Source] = {f"/{EFI_NAME}": program}
     files[EFI_CONFIG] = efi_menu(entries, settings.menu, LM_KERNEL).encode()
     files |= {item.path: item.source for item in kernels if item.role == EFI_KERNEL}
-    files |= {item.path: item.source for item in contents.items}
+    shared = {item.path: item.source for item in contents.items}
+    files |= {} if brother else shared
     progress.stage(f"writing {out}")
     with paths.write_errors(str(out)):
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=out.absolute().parent, prefix=".kgpt-image."))
         try:
             size = _write(files, work)
+            if brother:
+                _link(shared, work, out, brother)
             work.chmod(0o755)
             work.replace(out)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-    return Served(tuple(files), size, tuple(entry.id for entry in entries))
+    return Served((*files, *(shared if brother else ())), size, tuple(entry.id for entry in entries))
 
 
 def _write(files: dict[str, Source], folder: Path) -> int:
@@ -61,3 +70,12 @@ def _write(files: dict[str, Source], folder: Path) -> int:
             for piece in pieces_of(source):
                 size += file.write(piece)
     return size
+
+
+def _link(paths_in: Iterable[str], work: Path, out: Path, brother: Path) -> None:
+    """Give ``work``, which becomes ``out``, links to files of ``brother``."""
+    for path in paths_in:
+        name = path.lstrip("/")
+        place = work / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(os.path.relpath(brother / name, (out / name).parent))

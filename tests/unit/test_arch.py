@@ -47,7 +47,7 @@ OTHER = dataclasses.replace(
         card="other-card",
         card_by_itself=False,
     ),
-    uefi=Uefi("OTHERFW", "/EFI/BOOT/BOOTOTHER.EFI", 0xAA64, (("usr/share/other.fd", ""),), "get OTHERFW"),
+    uefi=Uefi("OTHERFW", "/EFI/BOOT/BOOTOTHER.EFI", 0xAA64, (("usr/share/other.fd", ""),), "get OTHERFW", (1,), (2,)),
     grub=(GrubPlatform("other-efi", "UEFI", "grub-efi-other-bin", ()),),
 )
 
