@@ -82,7 +82,7 @@ need-test:
 	@scripts/need venv qemu arm cc clang lld grub grub-bios grub-uefi ovmf signing xkb dnsmasq nginx ip exfat
 
 need-slow:
-	@scripts/need arm-gcc bochs chromium curl cxx lwip mbpoll node prometheus
+	@scripts/need arm-gcc bochs chromium curl cxx lwip mbpoll node prometheus u-boot
 
 need-peers:
 	@scripts/need venv qemu cmake cc cxx
