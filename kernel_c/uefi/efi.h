@@ -213,9 +213,20 @@ struct kg_efi_boot_services { /* 4.4, 7 */
 
 enum { KG_EFI_RESET_COLD, KG_EFI_RESET_WARM, KG_EFI_RESET_SHUTDOWN };
 
+#define KG_EFI_ZONE_UNKNOWN 2047
+
+struct kg_efi_time { /* 8.3 */
+    uint16_t year;
+    uint8_t month, day, hour, minute, second, pad;
+    uint32_t nanosecond;
+    int16_t zone; /* minutes that UTC is ahead */
+    uint8_t daylight, pad_end;
+};
+
 struct kg_efi_runtime_services { /* 4.5, 8 */
     struct kg_efi_table_header header;
-    void *get_time, *set_time, *get_wakeup_time, *set_wakeup_time, *set_virtual_address_map, *convert_pointer;
+    kg_efi_status(KG_EFIAPI *get_time)(struct kg_efi_time *time, void *capabilities);
+    void *set_time, *get_wakeup_time, *set_wakeup_time, *set_virtual_address_map, *convert_pointer;
     kg_efi_status(KG_EFIAPI *get_variable)(const uint16_t *name, const struct kg_efi_guid *vendor, uint32_t *attributes,
                                            uint64_t *size, void *data); /* SecureBoot, SetupMode: one byte, 0 or 1 */
     void *get_next_variable_name;

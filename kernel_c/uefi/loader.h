@@ -45,6 +45,9 @@ uint64_t kg_uefi_pages(const struct kg_uefi *u, uint64_t size, uint64_t limit);
 uint64_t kg_uefi_rsdp(const struct kg_efi_system_table *system); /* 0: none */
 uint64_t kg_uefi_tree(const struct kg_efi_system_table *system); /* a device tree; 0: none */
 
+/* clock.c. Seconds since 1970, UTC; 0: the firmware does not tell. */
+uint64_t kg_uefi_time(const struct kg_efi_system_table *system);
+
 /* load_options.c. Load options as UTF-8 text for the command line: at most `size` bytes with the final 0. Returns
  * false if they do not fit. Binary data is no text: then the text is empty. */
 bool kg_uefi_options(const struct kg_efi_loaded_image *loaded, char *text, size_t size);

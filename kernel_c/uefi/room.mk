@@ -1,6 +1,7 @@
 UEFI += \
     uefi/boot_menu.c \
     uefi/boot_offer.c \
+    uefi/clock.c \
     uefi/device_path.c \
     uefi/firmware.c \
     uefi/http.c \

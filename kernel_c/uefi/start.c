@@ -65,6 +65,7 @@ static const char *prepare(struct kg_uefi *u)
         describe_machine(u);
         kg_uefi_boot_menu(u);
         hand_excess_over(u->handover);
+        u->handover->time = kg_uefi_time(u->system);
     }
     return problem;
 }

@@ -6,6 +6,7 @@ import ctypes
 import mmap
 import random
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 from native import shared_object
@@ -95,7 +96,14 @@ class Loader:
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     library = shared_object(tmp_path_factory.mktemp("uefi"), ["tests/hosted/uefi_driver.c"])
-    for name in ("driver_boot", "driver_region", "driver_framebuffer", "driver_rsdp", "driver_tree"):
+    for name in (
+        "driver_boot",
+        "driver_region",
+        "driver_framebuffer",
+        "driver_rsdp",
+        "driver_tree",
+        "driver_told_time",
+    ):
         getattr(library, name).restype = ctypes.c_uint64
     for name in ("driver_cmdline", "driver_excess"):
         getattr(library, name).restype = ctypes.c_char_p
@@ -337,6 +345,38 @@ def test_acpi(loader: Loader, older: int, newer: int, taken: int) -> None:
     assert loader.boot()
     assert loader.library.driver_rsdp() == taken
     assert loader.library.driver_tree() == 9
+
+
+@pytest.mark.parametrize(
+    ("numbers", "zone", "told"),
+    [
+        ((2031, 2, 3, 4, 5, 6), 0, "2031-02-03T04:05:06"),
+        ((2031, 2, 3, 4, 5, 6), 2047, "2031-02-03T04:05:06"),
+        ((2031, 12, 31, 23, 5, 6), 480, "2032-01-01T07:05:06"),
+        ((2028, 3, 1, 0, 5, 6), -60, "2028-02-29T23:05:06"),
+        ((2000, 1, 1, 0, 0, 0), 0, "2000-01-01T00:00:00"),
+        ((2099, 12, 31, 23, 59, 59), 0, "2099-12-31T23:59:59"),
+        ((1999, 12, 31, 0, 0, 0), 0, None),
+        ((2100, 1, 1, 0, 0, 0), 0, None),
+        ((2031, 0, 3, 4, 5, 6), 0, None),
+        ((2031, 13, 3, 4, 5, 6), 0, None),
+        ((2031, 2, 0, 4, 5, 6), 0, None),
+        ((2031, 2, 32, 4, 5, 6), 0, None),
+        ((2031, 2, 3, 24, 5, 6), 0, None),
+        ((2031, 2, 3, 4, 60, 6), 0, None),
+        ((2031, 2, 3, 4, 5, 60), 0, None),
+        (None, 0, None),
+    ],
+)
+def test_the_time_of_day(loader: Loader, numbers: tuple[int, ...] | None, zone: int, told: str | None) -> None:
+    fields = (ctypes.c_int32 * 7)(*numbers, zone) if numbers else None
+    expected = int(datetime.fromisoformat(f"{told}Z").timestamp()) if told else 0
+    loader.library.driver_time(fields, ctypes.c_uint64(0))
+    assert loader.boot()
+    assert loader.library.driver_told_time() == expected
+    loader.library.driver_time(fields, ctypes.c_uint64(1 << 63 | 7))
+    assert loader.boot()
+    assert loader.library.driver_told_time() == 0
 
 
 def test_each_gib_with_memory_is_marked(loader: Loader) -> None:

@@ -1,6 +1,7 @@
 /* The UEFI loader with made-up firmware, for ctypes. */
 #include "../../kernel_c/platform/boot/boot_info.c"
 #include "../../kernel_c/platform/boot/uefi.c"
+#include "../../kernel_c/uefi/clock.c"
 #include "../../kernel_c/uefi/firmware.c"
 #include "../../kernel_c/uefi/kernel_place.c"
 #include "../../kernel_c/uefi/load_options.c"
@@ -222,6 +223,40 @@ void driver_tables(void *older, void *newer, void *tree)
     configurations[1].table = newer;
 }
 
+static struct kg_efi_time now;
+static kg_efi_status time_status;
+static struct kg_efi_runtime_services runtime;
+
+static kg_efi_status KG_EFIAPI get_time(struct kg_efi_time *time, void *capabilities)
+{
+    (void)capabilities;
+    *time = now;
+    return time_status;
+}
+
+/* `numbers`: year to second, minutes that UTC is ahead. NULL: there is no such function. */
+void driver_time(const int32_t numbers[7], uint64_t status);
+void driver_time(const int32_t numbers[7], uint64_t status)
+{
+    runtime.get_time = numbers ? get_time : NULL;
+    time_status = status;
+    if (numbers) {
+        now = (struct kg_efi_time){.year = (uint16_t)numbers[0],
+                                   .month = (uint8_t)numbers[1],
+                                   .day = (uint8_t)numbers[2],
+                                   .hour = (uint8_t)numbers[3],
+                                   .minute = (uint8_t)numbers[4],
+                                   .second = (uint8_t)numbers[5],
+                                   .zone = (int16_t)numbers[6]};
+    }
+}
+
+uint64_t driver_told_time(void);
+uint64_t driver_told_time(void)
+{
+    return handed.time;
+}
+
 /* Runs the loader to the kernel's entry or to its refusal. */
 uint64_t driver_boot(void);
 uint64_t driver_boot(void)
@@ -237,6 +272,7 @@ uint64_t driver_boot(void)
     services.set_watchdog = set_watchdog;
     out.write = write_text;
     table.boot = &services;
+    table.runtime = &runtime;
     table.console_out = &out;
     table.configurations = configurations;
     table.n_configurations = 3;

@@ -5,11 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define KG_DATE_TEXT 24u /* bytes of "2026-11-30 12:34 UTC", with its NUL */
+#include "kgpt/calendar.h"
 
-struct kg_date {
-    uint32_t year, month, day, hour, minute, second;
-};
+#define KG_DATE_TEXT 24u /* bytes of "2026-11-30 12:34 UTC", with its NUL */
 
 /* `seconds` since 1970. The year must fit its type. */
 struct kg_date kg_date_of(uint64_t seconds);

@@ -13,6 +13,7 @@
 struct kg_uefi_handover {
     uint64_t memory[KG_UEFI_MARKS];   /* a bit for each GiB with memory; boot/aarch64/entry.S reads it */
     uint64_t tree;                    /* address of a device tree; 0: none */
+    uint64_t time;                    /* when the kernel is entered: seconds since 1970, UTC; 0: unknown */
     struct kg_boot boot;              /* `loader` and `excess` are not used */
     char excess[KG_UEFI_EXCESS_SIZE]; /* the text of `boot.excess`; empty: nothing */
 };

@@ -1,4 +1,5 @@
 /* The time of day, from the clock in CMOS. Machines of PCs keep UTC there, or local time: nothing tells which. */
+#include "kgpt/calendar.h"
 #include "kgpt/platform.h"
 #include "platform/x86_64/io.h"
 
@@ -47,14 +48,6 @@ static uint32_t from_bcd(uint32_t byte)
     return (byte >> 4) * 10 + (byte & 15);
 }
 
-/* Days from 1970-01-01 to a date from 2000 to 2099. */
-static uint64_t days_to(uint32_t year, uint32_t month, uint32_t day)
-{
-    static const uint16_t before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
-    uint64_t years = year - 1970u, leaps = (year - 1969u) / 4; /* 2000 was a leap year */
-    return years * 365 + leaps + before[month - 1] + (year % 4 == 0 && month > 2) + day - 1;
-}
-
 uint64_t plat_time(void)
 {
     uint8_t raw[NUMBERS];
@@ -71,9 +64,5 @@ uint64_t plat_time(void)
     if (!(form & RTC_24_HOURS)) {
         n[HOUR] = n[HOUR] % 12 + (afternoon ? 12 : 0);
     }
-    if (n[SECOND] > 59 || n[MINUTE] > 59 || n[HOUR] > 23 || n[DAY] < 1 || n[DAY] > 31 || n[MONTH] < 1 ||
-        n[MONTH] > 12 || n[YEAR] > 99) {
-        return 0;
-    }
-    return ((days_to(2000 + n[YEAR], n[MONTH], n[DAY]) * 24 + n[HOUR]) * 60 + n[MINUTE]) * 60 + n[SECOND];
+    return kg_date_seconds(&(struct kg_date){2000 + n[YEAR], n[MONTH], n[DAY], n[HOUR], n[MINUTE], n[SECOND]});
 }

@@ -1,9 +1,9 @@
-/* A PL031, the real-time clock of Arm's machines. */
+/* The time of day. */
 #ifndef KGPT_VIRT_CLOCK_H
 #define KGPT_VIRT_CLOCK_H
 
 #include "facts/facts.h"
 
-void kg_pl031_init(const struct kg_range *registers); /* size 0: there is none */
+void kg_clock_init(const struct kg_facts *facts); /* its registers are mapped */
 
 #endif

@@ -83,6 +83,7 @@ static void read_handover(struct kg_uefi_handover *handover)
     } else {
         kg_facts_from_acpi(&facts, boot.rsdp, &(struct kg_acpi_memory){read_marked_memory, handover});
     }
+    facts.time = handover->time;
 }
 
 static void read_loader(uintptr_t info, uint64_t magic)
@@ -130,7 +131,7 @@ _Noreturn void kg_start(uintptr_t info, uint64_t magic)
     kg_virt_devices_init(&boot, &facts);
     prepare_memory();
     kg_gic_init(&facts.gic);
-    kg_pl031_init(&facts.clock);
+    kg_clock_init(&facts);
     kg_button_init(&facts.button);
     find_screen();
     kg_cpu_detect(&cpu);

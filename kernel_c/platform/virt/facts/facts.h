@@ -42,6 +42,7 @@ struct kg_facts {
     struct kg_range console; /* a PL011 */
     uint32_t console_interrupt;
     struct kg_range clock; /* a PL031 */
+    uint64_t time;         /* of the firmware, when it started the kernel: seconds since 1970, UTC; 0: unknown */
     enum kg_psci_conduit psci;
     struct kg_gic_place gic;
     uint32_t timer_interrupt; /* of the virtual timer */

@@ -1,4 +1,4 @@
-/* Facts from ACPI's tables. The clock is not among them: there is no table for it. */
+/* Facts from ACPI's tables. A clock is not among them: there is no table for it, but UEFI tells the time. */
 #include "facts.h"
 
 static void console_of_tables(struct kg_facts *facts, const struct kg_acpi *acpi)
