@@ -1,13 +1,15 @@
-/* Fuzzes a matcher with tables that are soon full. The first byte chooses the grammar; each further byte takes a token,
- * or bytes, or begins anew. Whatever was matched before, a text leads to the same mask. */
+/* Fuzzes a matcher with tables that are soon full. The first byte chooses the grammar; each further byte takes a
+ * byte or a token, which fits or not, or begins anew. Whatever was matched before, a text leads to the same mask. */
 #include <string.h>
 
 #include "checked_arena.h"
+#include "infer/constrain/states.h"
 #include "made_vocab.h"
 #include "promise.h"
 
 #define MOST_TEXT 512
-#define CHECKED 8 /* bytes of an input between two comparisons, each of which takes the whole text again */
+#define MOST_MASKS 4 /* of an input, to choose by: each costs more than all else */
+#define CHECKED 24   /* bytes of an input between two comparisons, each of which takes the whole text again */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -31,6 +33,7 @@ struct run {
     struct kg_matcher matcher, fresh;
     char text[MOST_TEXT + 16];
     size_t n;
+    uint32_t masks;
     bool good;
 };
 
@@ -53,6 +56,32 @@ static void check_fresh(struct run *r, uint32_t token)
     }
 }
 
+static void take_byte(struct run *r, uint8_t byte)
+{
+    char c = (char)byte;
+    r->good = kg_matcher_bytes(&r->matcher, &c, 1);
+    r->text[r->n++] = c;
+}
+
+/* Goes on with the next byte from `byte` on that fits. */
+static void take_fitting(struct run *r, uint8_t byte)
+{
+    for (uint32_t i = 0; i < 256 && !r->matcher.failed; i++) {
+        uint8_t next = (uint8_t)(byte * 37u + i * 101u);
+        if (kg_match_step(&r->matcher, 0, next)) {
+            take_byte(r, next);
+            return;
+        }
+    }
+    r->good = false;
+}
+
+static void take_token(struct run *r, uint32_t token)
+{
+    r->good = kg_matcher_token(&r->matcher, token);
+    r->n += kg_vocab_piece(&made_vocab, token, r->text + r->n, false);
+}
+
 static void take(struct run *r, uint8_t byte)
 {
     struct kg_matcher *m = &r->matcher;
@@ -60,12 +89,15 @@ static void take(struct run *r, uint8_t byte)
         kg_matcher_begin(m, r->grammar);
         r->n = 0;
         r->good = true;
-    } else if (byte >= 0x80) {
-        r->good = made_go_on(m, byte, r->text, &r->n);
+    } else if (byte >= 0xE0) {
+        take_token(r, MADE_END - 1 - (byte & 31));
+    } else if (byte < 0x80) {
+        take_byte(r, byte);
+    } else if (byte < 0xD0 || r->masks == MOST_MASKS) {
+        take_fitting(r, byte);
     } else {
-        char c = (char)byte;
-        r->good = kg_matcher_bytes(m, &c, 1);
-        r->text[r->n++] = c;
+        r->masks++;
+        r->good = made_go_on(m, byte, r->text, &r->n);
     }
 }
 
@@ -99,6 +131,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     r.grammar = &r.all[data[0] % N_GRAMMARS];
     kg_matcher_begin(&r.matcher, r.grammar);
     r.n = 0;
+    r.masks = 0;
     r.good = !r.matcher.failed;
     for (size_t i = 1; i < size; i++) {
         take(&r, data[i]);

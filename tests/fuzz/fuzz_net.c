@@ -202,10 +202,24 @@ static void call_application(struct fuzzed *f)
     }
 }
 
-static void start_fuzzed(struct fuzzed *f, struct kg_arena *arena)
+/* The stack's memory, once: kg_net_start clears what is not overwritten before it is read. */
+static const struct kg_net_memory *take_memory(void)
 {
-    struct kg_net_limits limits = {
+    static const struct kg_net_limits limits = {
         .servers = 4, .clients = 2, .server_buffer = 4096, .client_buffer = 66000, .half_open = 2, .waiting = 2};
+    static uint8_t bytes[1u << 20];
+    static struct kg_net_memory memory;
+    struct kg_arena arena;
+    if (!memory.net) {
+        kg_arena_init(&arena, bytes, sizeof bytes);
+        promise(kg_net_carve(&memory, &limits, &arena));
+    }
+    return &memory;
+}
+
+static void start_fuzzed(struct fuzzed *f)
+{
+    const struct kg_net_memory *memory = take_memory();
     struct kg_net_link link = {.context = f,
                                .send = send_checked,
                                .receive = receive_fuzzed,
@@ -216,21 +230,16 @@ static void start_fuzzed(struct fuzzed *f, struct kg_arena *arena)
                                .mtu = 1500};
     struct kg_net_settings settings = {
         .address = OURS, .mask = 0xFFFFFF00, .gateway = 0x0A0000FE, .dns = {PEER}, .dhcp = next_byte(f) == 'D'};
-    struct kg_net_memory memory;
-    promise(kg_net_carve(&memory, &limits, arena));
-    f->net = memory.net; /* for the announcement that kg_net_start sends */
+    f->net = memory->net; /* for the announcement that kg_net_start sends */
     memcpy(f->net->ip.link.mac, link.mac, 6);
-    f->net = kg_net_start(&memory, &link, &settings);
+    f->net = kg_net_start(memory, &link, &settings);
     promise(kg_net_listen(f->net, 80, &f->server));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static uint8_t memory[1u << 20];
     struct fuzzed f = {.data = data, .size = size, .now = 100000, .random = 1, .clients = {-1, -1}};
-    struct kg_arena arena;
-    kg_arena_init(&arena, memory, sizeof memory);
-    start_fuzzed(&f, &arena);
+    start_fuzzed(&f);
     for (int i = 0; i < STEPS && f.size; i++) {
         uint8_t step = next_byte(&f);
         switch (step % 8) {

@@ -6,6 +6,7 @@
 
 #include "../hosted/drivers.h"
 #include "kgpt/platform.h"
+#include "made_dma.h"
 #include "promise.h"
 
 #define HERE (3u << 3)
@@ -23,19 +24,13 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const uint8_t *said;
-static size_t n_said, n_pieces;
+static size_t n_said;
 static uint64_t now, waited;
 static uint32_t status, ports[FUZZ_PORTS + 1], event_at, event_cycle, variant;
-/* Memory for DMA. It is kept from one input to the next, which asks for mostly the same: fresh pages cost more than
- * half of what an input does. */
-static struct {
-    void *memory;
-    size_t size, alignment;
-} pieces[MOST_PIECES];
 static struct kg_block_request requests[N_REQUESTS];
 static uint8_t bytes[N_REQUESTS][REQUEST_BYTES];
 
-static uint64_t next_said(uint32_t n)
+UNWATCHED static uint64_t next_said(uint32_t n)
 {
     uint64_t value = 0;
     for (uint32_t i = 0; i < n && n_said; i++, n_said--) {
@@ -50,7 +45,7 @@ bool plat_pci_buses(uint32_t i, struct kg_pci_buses *buses)
     return i == 0;
 }
 
-uint32_t plat_pci_read(uint32_t address, uint32_t offset, uint32_t size)
+UNWATCHED uint32_t plat_pci_read(uint32_t address, uint32_t offset, uint32_t size)
 {
     uint32_t value = address != HERE   ? UINT32_MAX
                      : offset == 0     ? 0x00011234u
@@ -116,33 +111,6 @@ static void write_controller(uint64_t address, uint32_t size, uint64_t value)
         ports[port] &= ~((uint32_t)value & PORT_CHANGES);
         ports[port] |= value & (PORT_RESET | PORT_WARM_RESET) ? PORT_ENABLED | 1u << 21 : 0;
     }
-}
-
-void *plat_dma(size_t size, size_t alignment, uint64_t limit)
-{
-    (void)limit;
-    promise(size && alignment >= sizeof(void *) && !(alignment & (alignment - 1)));
-    if (n_pieces == MOST_PIECES) {
-        return NULL;
-    }
-    if (pieces[n_pieces].size != size || pieces[n_pieces].alignment != alignment) {
-        free(pieces[n_pieces].memory);
-        pieces[n_pieces].memory = NULL;
-        promise(!posix_memalign(&pieces[n_pieces].memory, alignment, size));
-        pieces[n_pieces].size = size;
-        pieces[n_pieces].alignment = alignment;
-    }
-    return memset(pieces[n_pieces++].memory, 0, size);
-}
-
-uint64_t plat_dma_address(const void *memory)
-{
-    return (uintptr_t)memory;
-}
-
-const char *plat_dma_problem(void)
-{
-    return NULL;
 }
 
 void plat_text(enum kg_voice voice, const char *text, size_t n)
@@ -369,7 +337,8 @@ static void switch_on(void)
     last_unit = &units;
     looked = false;
     n_devices = 0;
-    n_free_bytes = n_pieces = 0;
+    n_free_bytes = 0;
+    made_dma_begin(MOST_PIECES);
     now = waited = 0;
     status = USBSTS_HALTED;
     event_at = 0;

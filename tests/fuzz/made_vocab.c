@@ -7,26 +7,34 @@
 #include "kgpt/vocab.h"
 #include "promise.h"
 
+/* Of the bytes of characters beyond ASCII, and of control characters, those where something begins or ends. A mask
+ * takes as long to make as there are tokens. */
+static const char alone[] = "\t\n\r\x1f !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`"
+                            "abcdefghijklmnopqrstuvwxyz{|}~\x7f\x80\x8f\x90\x97\x98\x9f\xa0\xa5\xa9\xbf\xc1\xc2\xc3"
+                            "\xce\xd7\xe0\xe2\xe6\xed\xef\xf0\xf4\xf5\xff"; /* and NUL */
+
+#define N_ALONE (sizeof alone)
+
 static const char *const words[] = {"{\"",      "\":",          "\",\"", "\"}",  "]}",    ", ", ": ",    "tr",
                                     "ue",       "true",         "null",  "fal",  "\\u00", "e1", "12",    "\xC3",
                                     "\xE6\x97", "\xF0\x9F\x98", "\xA9x", "aaaa", "aab",   "ab", "\n\t\t"};
 
 const struct kg_vocab made_vocab = {.n_vocab = MADE_TOKENS, .longest = 8};
 
-_Static_assert(256 + sizeof words / sizeof words[0] + 1 == MADE_END, "one token has no bytes");
+_Static_assert(N_ALONE + sizeof words / sizeof words[0] + 1 == MADE_END, "one token has no bytes");
 
 size_t kg_vocab_piece(const struct kg_vocab *vocab, uint32_t token, char *out, bool special)
 {
     promise(vocab == &made_vocab && token < MADE_TOKENS && !special);
-    if (token < 256) {
-        out[0] = (char)token;
+    if (token < N_ALONE) {
+        out[0] = alone[token];
         return 1;
     }
-    if (token - 256 >= sizeof words / sizeof words[0]) {
+    if (token - N_ALONE >= sizeof words / sizeof words[0]) {
         return 0;
     }
-    size_t n = strlen(words[token - 256]);
-    memcpy(out, words[token - 256], n);
+    size_t n = strlen(words[token - N_ALONE]);
+    memcpy(out, words[token - N_ALONE], n);
     return n;
 }
 

@@ -5,7 +5,7 @@
 #include "net/net_state.h"
 #include "promise.h"
 
-static inline void check_ranges(const struct kg_tcp_range *ranges, uint32_t n, uint32_t from, uint32_t to)
+UNWATCHED static inline void check_ranges(const struct kg_tcp_range *ranges, uint32_t n, uint32_t from, uint32_t to)
 {
     uint32_t last = from;
     for (uint32_t i = 0; i < n; i++) {
@@ -16,7 +16,7 @@ static inline void check_ranges(const struct kg_tcp_range *ranges, uint32_t n, u
     promise(n == 0 || !kg_seq_less(to, last));
 }
 
-static inline void check_connection(const struct kg_tcp_connection *c)
+UNWATCHED static inline void check_connection(const struct kg_tcp_connection *c)
 {
     promise(c->sent.n <= c->sent.size && c->received.n <= c->received.size);
     promise(c->sent.start < c->sent.size && c->received.start < c->received.size);
@@ -39,7 +39,7 @@ static inline void check_connection(const struct kg_tcp_connection *c)
     promise(!c->end_at || !c->held);
 }
 
-static inline void check_stack(const struct kg_net *net)
+UNWATCHED static inline void check_stack(const struct kg_net *net)
 {
     for (uint32_t i = 0; i < net->tcp.n_connections; i++) {
         check_connection(&net->tcp.connections[i]);

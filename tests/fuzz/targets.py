@@ -76,7 +76,10 @@ _SCHEMA = [
     *("kernel_c/core/json_read.c", "kernel_c/core/json_value.c"),
     *_GRAMMAR,
 ]
-_TABLES = ("KG_MATCH_NODES=1024u", "KG_MATCH_PLACES=2048u", "KG_MATCH_STATES=128u", "KG_MATCH_MOVES=32768u")
+_TABLES = (
+    *("KG_MATCH_NODES=1024u", "KG_MATCH_PLACES=2048u", "KG_MATCH_STATES=128u", "KG_MATCH_MOVES=32768u"),
+    "KG_MATCH_SEEN=1024u",
+)
 """Tables of a matcher, of which an input fills little: those of a kernel take longer to clear than it runs."""
 _SCHEMA_WORDS = (
     *('\\"type\\":', '\\"object\\"', '\\"array\\"', '\\"string\\"', '\\"integer\\"', '\\"number\\"', '\\"null\\"'),
@@ -357,6 +360,7 @@ TARGETS = {
             "devices",
             (*_CORE,),
             640,
+            macros=("KG_USB_DEVICES=10u",),
             words=(
                 *(
                     "\\xf4\\x1a\\x44\\x10",
@@ -376,7 +380,13 @@ TARGETS = {
             4096,
             words=("070701", "TRAILER!!!", "arm,pl011", "virtio,mmio", "\\x00\\x00\\x00\\x01", "\\x00\\x00\\x00\\x03"),
         ),
-        Target("xhci", (*_CORE,), 1024, words=("\\x0f\\x01\\x02", "\\x01\\x01", "\\x05\\x0f", "\\x1a")),
+        Target(
+            "xhci",
+            (*_CORE,),
+            1024,
+            macros=("KG_USB_DEVICES=10u",),
+            words=("\\x0f\\x01\\x02", "\\x01\\x01", "\\x05\\x0f", "\\x1a"),
+        ),
         Target(
             "disk",
             (
@@ -457,9 +467,12 @@ TARGETS = {
         Target(
             "matcher",
             (*_GRAMMAR,),
-            96,
+            64,
             # So that short texts fill them.
-            macros=("KG_MATCH_NODES=64u", "KG_MATCH_PLACES=96u", "KG_MATCH_STATES=24u", "KG_MATCH_MOVES=6144u"),
+            macros=(
+                *("KG_MATCH_NODES=96u", "KG_MATCH_PLACES=160u", "KG_MATCH_STATES=40u", "KG_MATCH_MOVES=6144u"),
+                "KG_MATCH_SEEN=512u",
+            ),
             words=("\\xff", "aab", "[1,", '{\\"\\":', "((", "true", "\\xe6\\x97\\xa5"),
         ),
         Target(

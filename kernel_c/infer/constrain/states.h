@@ -10,8 +10,8 @@
 #define KG_MATCH_PLACES 16384u
 #define KG_MATCH_STATES 1024u
 #define KG_MATCH_MOVES (1u << 17)
-#endif
 #define KG_MATCH_SEEN 4096u /* slots of a hash table, for at most half as many places */
+#endif
 #define KG_MOVE_UNKNOWN 0xFFFFu
 #define KG_MOVE_NONE 0xFFFEu /* no text that fits goes on with such a byte */
 
