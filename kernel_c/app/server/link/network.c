@@ -11,11 +11,12 @@ struct kg_network {
 struct kg_network *kg_network_carve(struct kg_arena *arena)
 {
     const struct kg_net_limits limits = kg_net_usual_limits();
-    struct kg_network counted, *network = kg_arena_take(arena, sizeof *network);
-    network = arena->counts || !network ? &counted : network;
+    struct kg_network counted, *taken = kg_arena_take(arena, sizeof *taken);
+    bool real = taken && !arena->counts;
+    struct kg_network *network = real ? taken : &counted;
     *network = (struct kg_network){0};
     bool whole = kg_net_carve(&network->stack.memory, &limits, arena);
-    return whole && network != &counted ? network : NULL;
+    return whole && real ? taken : NULL;
 }
 
 enum kg_status kg_network_open(struct kg_network *network, struct kgpt *k, const struct kg_connections **connections,
