@@ -25,22 +25,24 @@ struct kg_lm;      /* lm.h */
 
 struct kgpt {
     const struct kg_platform_info *info;
-    struct kg_config config;
     const char *prompt; /* config.prompt, or the prompt of a boot module */
     struct kg_arena arena;
-    uint64_t status_shown; /* plat_ticks() of the last update of the status line (statusline.h) */
-    bool failed;           /* the model computed NaN or infinity: exit with KG_EXIT_FAILED */
-    uint32_t workers;      /* processors that plat_parallel uses; 0: not started yet (cpus.h) */
-    struct kg_model model;
+    uint64_t status_shown;      /* plat_ticks() of the last update of the status line (statusline.h) */
+    bool failed;                /* the model computed NaN or infinity: exit with KG_EXIT_FAILED */
+    uint32_t workers;           /* processors that plat_parallel uses; 0: not started yet (cpus.h) */
+    struct kg_lm *lm;           /* language models; NULL in a microgpt's kernel */
+    struct kg_trained *trained; /* from the arena; NULL before the first training */
+
+    /* Large members last: the code that reaches the others is shorter. */
+    struct kg_config config;
     struct kg_ops ops;
-    struct kg_needs needs;
     struct kg_session session;
     struct kg_generator generator;
-    struct kg_lm *lm; /* language models; NULL in a microgpt's kernel */
+    struct kg_model model;
+    struct kg_needs needs;
     struct kg_input input;
     uint32_t keyboard_changes; /* that were told (app/shell/devices.c) */
     struct kg_lineedit edit;
-    struct kg_trained *trained; /* from the arena; NULL before the first training */
 };
 
 #endif

@@ -43,21 +43,13 @@ struct kg_lm_grammar {
 
 /* k->lm: all that changes in a kernel for language models. */
 struct kg_lm {
-    struct kg_lm_source sources[KG_MAX_MODELS];
     uint32_t n_sources;
     uint32_t current; /* index into sources */
     bool in_use;      /* a model is open, and kg_lm_use replaces it */
     size_t base;      /* arena.used before the model in use */
     size_t arena_end; /* arena.size without regions of models that were loaded */
-    struct kg_quant_ops ops;
     struct kg_workers workers;
     struct kg_lm_loaded loaded;
-    struct kg_lm_source draft_source; /* the boot module with kind=draft; data NULL: there is none */
-    struct kg_lm_loaded draft;
-    struct kg_speculation_options speculation;
-    struct kg_conversation conversation; /* of the console: shell and chat */
-    struct kg_batch batch;               /* of several texts at once, the console's conversation first; or of none */
-    struct kg_lm_grammar grammar;
     struct kg_lm_sample *samples; /* (batch.n): chat/lm_together.c */
     struct kg_server *server;     /* with mode=serve: app/server */
     bool keeps_settings;          /* settings=keep, and they were read */
@@ -65,6 +57,14 @@ struct kg_lm {
     bool log_begun;               /* the transcript names the model */
     uint64_t log_end;             /* byte of the log, of the sector with its end; 0: not known */
     bool chatting;                /* commands of the chat can be typed: for hints */
+    struct kg_lm_source sources[KG_MAX_MODELS];
+    struct kg_quant_ops ops;
+    struct kg_lm_source draft_source; /* the boot module with kind=draft; data NULL: there is none */
+    struct kg_lm_loaded draft;
+    struct kg_speculation_options speculation;
+    struct kg_conversation conversation; /* of the console: shell and chat */
+    struct kg_batch batch;               /* of several texts at once, the console's conversation first; or of none */
+    struct kg_lm_grammar grammar;
 };
 
 /* Opens model `index` in place of the one in use, and begins a new conversation. */

@@ -1,2 +1,3 @@
 ENGINE_LM += modbus/modbus.c
 SMALL += modbus/%
+BRANCHES += modbus/%

@@ -10,13 +10,13 @@
 struct kg_dns {
     struct kg_ip *ip;
     enum kg_net_lookup state;
-    char name[KG_DNS_NAME]; /* lower case, without a dot at its end */
     uint32_t servers[2];
     uint32_t tries;
     uint16_t id, port;
     uint64_t next_at; /* ms */
     uint32_t address;
     const char *problem;
+    char name[KG_DNS_NAME]; /* lower case, without a dot at its end */
 };
 
 /* False: the name is none. */

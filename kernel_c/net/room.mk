@@ -16,5 +16,7 @@ SMALL += \
     net/dhcp_message.c \
     net/dns.c \
     net/dns_message.c \
+    net/net.c \
     net/settings.c \
     net/tftp.c
+BRANCHES += net/client.c net/dhcp.c net/dhcp_message.c net/dns.c

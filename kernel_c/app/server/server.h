@@ -94,15 +94,8 @@ struct kg_job {
     void (*task)(struct kg_job *job, struct kg_choice *choice);
     uint64_t number;  /* of the request, from 1: in its id, and the order of the queue */
     uint64_t created; /* seconds since 1970; 0: the machine does not know */
-    struct kg_request request;
-    struct kg_grammar grammar; /* … where the reply has one */
-    struct kg_arena memory;    /* (KG_SERVER_GRAMMAR): of the grammar */
-    char stops[KG_MAX_STOPS][KG_SERVER_STOP];
     uint32_t *tokens; /* (n_ctx + 1): the prompt */
     uint32_t n_tokens;
-    /* A job with several prompts: those of the choices from `each` * i on is number i. job->tokens has number `prompt`,
-     * and the body stays until the answer is sent. */
-    struct kg_prompt_place prompts[KG_SERVER_CHOICES];
     uint32_t n_prompts, prompt, each;
     uint64_t all_tokens;     /* of all prompts */
     uint32_t n;              /* choices */
@@ -120,6 +113,15 @@ struct kg_job {
     uint64_t sampled;      /* tokens of all choices that have ended */
     uint64_t asked_at;     /* plat_ticks() */
     uint64_t passes_at;    /* batch.passes then */
+
+    /* Large members last: the code that reaches the others is shorter. */
+    struct kg_request request;
+    struct kg_grammar grammar; /* … where the reply has one */
+    struct kg_arena memory;    /* (KG_SERVER_GRAMMAR): of the grammar */
+    char stops[KG_MAX_STOPS][KG_SERVER_STOP];
+    /* A job with several prompts: those of the choices from `each` * i on is number i. job->tokens has number `prompt`,
+     * and the body stays until the answer is sent. */
+    struct kg_prompt_place prompts[KG_SERVER_CHOICES];
 };
 
 /* A sampled token of a choice. */
@@ -142,18 +144,20 @@ struct kg_choice {
     struct kg_job *job; /* NULL: the slot is free */
     uint32_t slot, index;
     struct kg_conversation *conversation;
-    struct kg_request request; /* with the index of the choice */
-    struct kg_sink sink;
     bool opened, ended, closed; /* its beginning and end are printed; it is computed */
     size_t told;                /* bytes of its text that are printed */
-    struct kg_call_place call;
-    uint32_t n_calls;          /* printed */
-    bool in_call;              /* the name of `call` is printed, its end is not */
-    bool bare;                 /* its text begins with a call */
-    struct kg_record *records; /* (n_ctx + 1) */
-    struct kg_logprob *tops;   /* (n_ctx + 1, KG_MAX_LOGPROBS) */
+    uint32_t n_calls;           /* printed */
+    bool in_call;               /* the name of `call` is printed, its end is not */
+    bool bare;                  /* its text begins with a call */
+    struct kg_record *records;  /* (n_ctx + 1) */
+    struct kg_logprob *tops;    /* (n_ctx + 1, KG_MAX_LOGPROBS) */
     uint32_t n_records, told_records;
     uint64_t used_at; /* server->clock when the slot was last used */
+
+    /* Large members last: the code that reaches the others is shorter. */
+    struct kg_call_place call;
+    struct kg_request request; /* with the index of the choice */
+    struct kg_sink sink;
 };
 
 /* A client within the server, without a connection: its replies are not printed. It takes the choice of its job when
@@ -177,7 +181,6 @@ struct kg_client {
     uint32_t connection;
     enum kg_client_state state;
     uint64_t since, moved; /* plat_ticks(): of the state, and when bytes last came or went */
-    struct kg_http_head head;
     struct kg_http_chunked chunked;
     char *in; /* (KG_SERVER_IN): `n_in` bytes of requests */
     size_t n_in;
@@ -196,24 +199,21 @@ struct kg_client {
     bool continues;    /* "100 Continue" was sent */
     const char *allow; /* methods of the path, for an answer 405 */
     bool broken;       /* the answer cannot be completed: the connection is reset */
+
+    /* Large members last: the code that reaches the others is shorter. */
+    struct kg_http_head head;
 };
 
 struct kg_server {
     struct kgpt *k;
     struct kg_network *network;
     const struct kg_connections *connections;
-    struct kg_modbus *modbus; /* NULL: off */
-    char name[64];            /* the model's name for clients */
-    const char *key;          /* NULL: none */
-    struct kg_batch batch;
+    struct kg_modbus *modbus;  /* NULL: off */
+    const char *key;           /* NULL: none */
     struct kg_choice *choices; /* (batch.n): by slots */
     struct kg_job *jobs;       /* (n_jobs) */
     uint32_t n_jobs, queue;
-    struct kg_client *clients; /* (KG_CONNECTIONS_MAX): by connections */
-    char *large[KG_SERVER_LARGE];
-    bool large_taken[KG_SERVER_LARGE];
-    size_t large_size, out_size;
-    struct kg_token_order order;
+    struct kg_client *clients;                          /* (KG_CONNECTIONS_MAX): by connections */
     struct kg_matcher *matchers;                        /* (batch.n) */
     struct kg_json_tree json;                           /* of the request that is read */
     char *scratch;                                      /* (KG_SERVER_SCRATCH) */
@@ -226,6 +226,12 @@ struct kg_server {
     bool stopped;                                       /* Ctrl-C, or the run shall end */
     bool inside;                                        /* a pass is being computed: no reply may begin */
     bool (*poll)(struct kg_server *server);             /* kg_clients_poll, between the layers of a pass */
+    char name[64];                                      /* the model's name for clients */
+    struct kg_batch batch;
+    struct kg_token_order order;
+    char *large[KG_SERVER_LARGE];
+    bool large_taken[KG_SERVER_LARGE];
+    size_t large_size, out_size;
 };
 
 /* server.c: memory for n slots beside the console's conversation (NULL where the arena only counts); then the server

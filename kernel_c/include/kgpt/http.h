@@ -20,13 +20,13 @@ struct kg_http_field {
 struct kg_http_head {
     struct kg_text method, path, query; /* the target, divided at its first "?" */
     uint32_t minor;                     /* HTTP/1.minor: 0 or 1 */
-    struct kg_http_field fields[KG_HTTP_FIELDS];
     uint32_t n_fields;
     size_t n;              /* bytes of the head, with the empty line */
     uint64_t content_size; /* of a body that is not chunked */
     bool chunked;
     bool keeps;   /* the connection may serve another request */
     bool expects; /* the client waits for "100 Continue" before it sends the body */
+    struct kg_http_field fields[KG_HTTP_FIELDS];
 };
 
 #define KG_HTTP_WHOLE 200u

@@ -65,7 +65,6 @@ struct kg_udp_port {
 
 struct kg_ip {
     struct kg_net_link link;
-    struct kg_net_counters counters;
     uint64_t now;     /* ms: the link's clock at the last poll */
     uint32_t address; /* 0: none yet */
     uint32_t mask, gateway;
@@ -76,6 +75,9 @@ struct kg_ip {
     uint64_t key[2];     /* of hashes that nobody can predict */
     uint64_t tokens_at;
     uint32_t tokens; /* replies that the rate limit still allows */
+
+    /* Large members last: the code that reaches the others is shorter. */
+    struct kg_net_counters counters;
     struct kg_arp_entry arp[KG_ARP_ENTRIES];
     struct kg_arp_waiting waiting[KG_ARP_WAITING];
     struct kg_path paths[KG_PATHS];

@@ -11,3 +11,4 @@ ENGINE_LM += \
     net/tcp/tcp_sequence.c \
     net/tcp/tcp_table.c \
     net/tcp/tcp_timer.c
+SMALL += net/tcp/%

@@ -95,7 +95,6 @@ struct kg_tcp_connection {
     /* Receiving. `received` holds bytes up to rcv_nxt; later ones lie in the ring behind them, at their places. */
     struct kg_tcp_ring received;
     uint32_t irs, rcv_nxt, rcv_adv; /* rcv_adv: the right edge of the advertised window */
-    struct kg_tcp_range early[KG_TCP_EARLY];
     uint32_t n_early, newest_early; /* sequence number of the segment that came last */
     bool fin_came;
     uint32_t fin_seq;
@@ -108,7 +107,6 @@ struct kg_tcp_connection {
     bool limited; /* by cwnd, not by the application: it may grow */
     bool recovering, first_retransmission;
     uint32_t duplicates, recover, high_retransmitted;
-    struct kg_tcp_range sacked[KG_TCP_SACKED];
     uint32_t n_sacked;
 
     /* Time, in ms. A time of 0 is a timer that is off. */
@@ -120,6 +118,10 @@ struct kg_tcp_connection {
     uint32_t probes;
     uint64_t strays_at;
     uint32_t strays; /* segments outside the window that were answered in this second */
+
+    /* Large members last: the code that reaches the others is shorter. */
+    struct kg_tcp_range early[KG_TCP_EARLY];
+    struct kg_tcp_range sacked[KG_TCP_SACKED];
 };
 
 /* A SYN that was answered: a connection without buffers. */

@@ -53,13 +53,7 @@ struct kg_modbus_master {
 struct kg_modbus {
     struct kg_server *server;
     const struct kg_connections *connections;
-    struct kg_modbus_map map;
-    struct kg_modbus_master masters[KG_MODBUS_MASTERS];
-    struct kg_label_set sets[KG_MODBUS_SETS];
     uint32_t n_sets;
-    struct kg_arena memory;  /* (KG_SERVER_GRAMMAR): of their grammars */
-    struct kg_client client; /* inner: it asks for the reply */
-    uint16_t holding[KG_HOLDING_TEXT_END];
     enum kg_modbus_status status; /* while there is no job */
     enum kg_modbus_error error;
     uint32_t asked_set;    /* of the last start */
@@ -67,6 +61,14 @@ struct kg_modbus {
     float probability;     /* of the class, or of its beginning */
     uint64_t asked_at, ms; /* plat_ticks() of the last start; how long it took */
     uint32_t requests, failures, sampled;
+
+    /* Large members last: the code that reaches the others is shorter. */
+    struct kg_modbus_map map;
+    struct kg_modbus_master masters[KG_MODBUS_MASTERS];
+    struct kg_label_set sets[KG_MODBUS_SETS];
+    struct kg_arena memory;  /* (KG_SERVER_GRAMMAR): of their grammars */
+    struct kg_client client; /* inner: it asks for the reply */
+    uint16_t holding[KG_HOLDING_TEXT_END];
 };
 
 /* modbus_labels.c: reads labels=ok,warn,alarm/yes,no into the sets. */
