@@ -13,17 +13,22 @@ uint32_t kg_json_after(const struct kg_json_tree *tree, uint32_t parent, uint32_
     return next < tree->values[parent].next ? next : KG_JSON_NONE;
 }
 
+enum kg_json_kind kg_json_kind(const struct kg_json_tree *tree, uint32_t value)
+{
+    return value == KG_JSON_NONE ? KG_JSON_NULL : tree->values[value].kind;
+}
+
 uint32_t kg_json_first(const struct kg_json_tree *tree, uint32_t parent)
 {
-    const struct kg_json_value *value = &tree->values[parent];
-    bool holds = value->kind == KG_JSON_LIST || value->kind == KG_JSON_OBJECT;
-    return holds && parent + 1 < value->next ? parent + 1 : KG_JSON_NONE;
+    enum kg_json_kind kind = kg_json_kind(tree, parent);
+    bool holds = kind == KG_JSON_LIST || kind == KG_JSON_OBJECT;
+    return holds && parent + 1 < tree->values[parent].next ? parent + 1 : KG_JSON_NONE;
 }
 
 uint32_t kg_json_member(const struct kg_json_tree *tree, uint32_t object, const char *name)
 {
     uint32_t found = KG_JSON_NONE;
-    if (object == KG_JSON_NONE || tree->values[object].kind != KG_JSON_OBJECT) {
+    if (kg_json_kind(tree, object) != KG_JSON_OBJECT) {
         return found;
     }
     for (uint32_t key = kg_json_first(tree, object); key != KG_JSON_NONE;) {
@@ -41,9 +46,11 @@ struct kg_text kg_json_string(const struct kg_json_tree *tree, uint32_t value)
 
 bool kg_json_says(const struct kg_json_tree *tree, uint32_t value, const char *text)
 {
+    if (kg_json_kind(tree, value) != KG_JSON_STRING) {
+        return false;
+    }
     struct kg_text said = kg_json_string(tree, value);
-    return tree->values[value].kind == KG_JSON_STRING && kg_strlen(text) == said.n &&
-           memcmp(said.data, text, said.n) == 0;
+    return kg_strlen(text) == said.n && memcmp(said.data, text, said.n) == 0;
 }
 
 /* digits * 10^power, of a number that JSON allows. Digits behind the first 19 significant ones only count. */

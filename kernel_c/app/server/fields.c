@@ -10,7 +10,7 @@ bool kg_request_json(struct kg_client *client, uint32_t *root)
         return false;
     }
     *root = 0;
-    if (json->values[0].kind != KG_JSON_OBJECT) {
+    if (kg_json_kind(json, 0) != KG_JSON_OBJECT) {
         kg_answer_error(client, 400, NULL, "invalid_json", "the body must be a JSON object");
         return false;
     }
@@ -21,13 +21,12 @@ uint32_t kg_field(const struct kg_client *client, uint32_t object, const char *n
 {
     const struct kg_json_tree *json = &client->server->json;
     uint32_t value = kg_json_member(json, object, name);
-    return value != KG_JSON_NONE && json->values[value].kind == KG_JSON_NULL ? KG_JSON_NONE : value;
+    return kg_json_kind(json, value) == KG_JSON_NULL ? KG_JSON_NONE : value;
 }
 
 static bool refuse_json_field(struct kg_client *client, const char *name, const char *wanted)
 {
-    kg_answer_error(client, 400, name, "invalid_value", "%s must be %s", name, wanted);
-    return false;
+    return kg_refuse_value(client, name, "%s must be %s", name, wanted);
 }
 
 bool kg_field_bool(struct kg_client *client, uint32_t object, const char *name, bool *value)
@@ -37,7 +36,7 @@ bool kg_field_bool(struct kg_client *client, uint32_t object, const char *name, 
     if (field == KG_JSON_NONE) {
         return true;
     }
-    enum kg_json_kind kind = json->values[field].kind;
+    enum kg_json_kind kind = kg_json_kind(json, field);
     if (kind != KG_JSON_TRUE && kind != KG_JSON_FALSE) {
         return refuse_json_field(client, name, "true or false");
     }
@@ -54,7 +53,7 @@ bool kg_field_number(struct kg_client *client, uint32_t object, const char *name
     if (field == KG_JSON_NONE) {
         return true;
     }
-    double number = json->values[field].kind == KG_JSON_NUMBER ? kg_json_number(json, field) : most + 1;
+    double number = kg_json_kind(json, field) == KG_JSON_NUMBER ? kg_json_number(json, field) : most + 1;
     if (!(number >= least && number <= most)) {
         kg_format(wanted, sizeof wanted, "a number from %.2f to %.2f", least, most);
         return refuse_json_field(client, name, wanted);
@@ -89,7 +88,7 @@ bool kg_field_text(struct kg_client *client, uint32_t object, const char *name, 
     if (field == KG_JSON_NONE) {
         return true;
     }
-    if (json->values[field].kind != KG_JSON_STRING) {
+    if (kg_json_kind(json, field) != KG_JSON_STRING) {
         return refuse_json_field(client, name, "a string");
     }
     *value = kg_json_string(json, field);

@@ -264,6 +264,10 @@ void kg_answer_head(struct kg_client *client, uint32_t status, const char *type,
 /* OpenAI's error object. `param` and `code` may be NULL. */
 void kg_answer_error(struct kg_client *client, uint32_t status, const char *param, const char *code, const char *format,
                      ...) __attribute__((format(printf, 5, 6)));
+/* 400 with the code invalid_value, or unsupported_parameter. They return false. */
+bool kg_refuse_value(struct kg_client *client, const char *param, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+bool kg_refuse_field(struct kg_client *client, const char *name);
 /* The answer is JSON in server->scratch: begin, write with json->json, send. */
 void kg_answer_json_begin(struct kg_client *client, struct kg_json_out *json, struct kg_http_out *out);
 void kg_answer_json_send(struct kg_client *client, struct kg_json_out *json, uint32_t status);

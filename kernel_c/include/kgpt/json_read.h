@@ -41,6 +41,9 @@ struct kg_json_tree {
 /* Reads `n` bytes (below 4 GiB) into tree->values, which the caller gives with their room. False: refused. */
 bool kg_json_read(struct kg_json_tree *tree, char *text, size_t n);
 
+/* KG_JSON_NULL for KG_JSON_NONE, too. */
+enum kg_json_kind kg_json_kind(const struct kg_json_tree *tree, uint32_t value);
+
 /* The first value in a list or object, and the one behind `value` there; KG_JSON_NONE: there is none. In an object
  * they are keys and values in turn. */
 uint32_t kg_json_first(const struct kg_json_tree *tree, uint32_t parent);

@@ -99,16 +99,13 @@ static bool is_ollama(const struct kg_client *client)
     return client->head.method.data && path.n >= sizeof prefix - 1 && memcmp(path.data, prefix, sizeof prefix - 1) == 0;
 }
 
-void kg_answer_error(struct kg_client *client, uint32_t status, const char *param, const char *code, const char *format,
-                     ...)
+static void answer_error(struct kg_client *client, uint32_t status, const char *param, const char *code,
+                         const char *format, va_list arguments)
 {
     struct kg_json_out json;
     struct kg_http_out out;
     char message[512];
-    va_list arguments;
-    va_start(arguments, format);
     kg_vformat(message, sizeof message, format, arguments);
-    va_end(arguments);
     client->server->refused++;
     if (client->inner) {
         client->inner->refused(client, status, message);
@@ -130,4 +127,28 @@ void kg_answer_error(struct kg_client *client, uint32_t status, const char *para
     kg_json_object_end(&json.json);
     kg_json_object_end(&json.json);
     kg_answer_json_send(client, &json, status);
+}
+
+void kg_answer_error(struct kg_client *client, uint32_t status, const char *param, const char *code, const char *format,
+                     ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    answer_error(client, status, param, code, format, arguments);
+    va_end(arguments);
+}
+
+bool kg_refuse_value(struct kg_client *client, const char *param, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    answer_error(client, 400, param, "invalid_value", format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+bool kg_refuse_field(struct kg_client *client, const char *name)
+{
+    kg_answer_error(client, 400, name, "unsupported_parameter", "%s is not supported by this server", name);
+    return false;
 }

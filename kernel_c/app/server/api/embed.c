@@ -25,8 +25,7 @@ struct embedding {
 
 static bool refuse_input(const struct embedding *e, const char *why)
 {
-    kg_answer_error(e->client, 400, e->api == OLLAMA_OLD ? "prompt" : "input", "invalid_value", "%s", why);
-    return false;
+    return kg_refuse_value(e->client, e->api == OLLAMA_OLD ? "prompt" : "input", "%s", why);
 }
 
 /* Numbers of tokens, which OpenAI's clients may send in place of a text. */
@@ -141,7 +140,7 @@ static bool embed_tokens(struct embedding *e)
 static bool embed_inputs(struct embedding *e, uint32_t input)
 {
     const struct kg_json_tree *tree = &e->client->server->json;
-    enum kg_json_kind kind = input == KG_JSON_NONE ? KG_JSON_NULL : tree->values[input].kind;
+    enum kg_json_kind kind = kg_json_kind(tree, input);
     if (kind == KG_JSON_STRING) {
         return take_embedded_text(e, kg_json_string(tree, input)) && embed_tokens(e);
     }
@@ -149,11 +148,11 @@ static bool embed_inputs(struct embedding *e, uint32_t input)
         return refuse_input(e, "the input must be a text or a list of texts");
     }
     uint32_t i = kg_json_first(tree, input);
-    if (i != KG_JSON_NONE && tree->values[i].kind == KG_JSON_NUMBER) {
+    if (kg_json_kind(tree, i) == KG_JSON_NUMBER) {
         return take_embedded_tokens(e, input) && embed_tokens(e);
     }
     for (; i != KG_JSON_NONE; i = kg_json_after(tree, input, i)) {
-        kind = tree->values[i].kind;
+        kind = kg_json_kind(tree, i);
         bool taken = kind == KG_JSON_STRING ? take_embedded_text(e, kg_json_string(tree, i))
                      : kind == KG_JSON_LIST ? take_embedded_tokens(e, i)
                                             : refuse_input(e, "the input must be a text or a list of texts");
@@ -179,8 +178,7 @@ static bool read_embedding_fields(struct embedding *e, uint32_t root)
     }
     e->base64 = format.n == 6 && memcmp(format.data, "base64", 6) == 0;
     if (!e->base64 && !(format.n == 5 && memcmp(format.data, "float", 5) == 0)) {
-        kg_answer_error(client, 400, "encoding_format", "invalid_value", "encoding_format must be float or base64");
-        return false;
+        return kg_refuse_value(client, "encoding_format", "encoding_format must be float or base64");
     }
     return true;
 }

@@ -8,9 +8,9 @@
 #include "kgpt/stream.h"
 #include "kgpt/utf8.h"
 
-static void say_metric(struct kg_http_out *out, const char *name, const char *type, const char *help, double value)
+static void say_metric(struct kg_http_out *out, const char *name, const char *type, const char *help, uint64_t value)
 {
-    kg_http_say(out, "# HELP %s %s\n# TYPE %s %s\n%s %.3f\n", name, help, name, type, name, value);
+    kg_http_say(out, "# HELP %s %s\n# TYPE %s %s\n%s %lu.000\n", name, help, name, type, name, (unsigned long)value);
 }
 
 static uint32_t count_running(const struct kg_server *server)
@@ -44,21 +44,25 @@ static uint32_t count_clients(const struct kg_server *server)
 void kg_get_metrics(struct kg_client *client)
 {
     const struct kg_server *s = client->server;
+    uint64_t ms = kg_server_ms(s, s->started);
     struct kg_http_out out = {.data = s->scratch, .size = KG_SERVER_SCRATCH};
     say_metric(&out, "llamacpp:prompt_tokens_total", "counter", "Tokens of prompts, cached ones included.",
-               (double)s->prompt_tokens);
-    say_metric(&out, "llamacpp:tokens_predicted_total", "counter", "Tokens of replies.", (double)s->tokens);
+               s->prompt_tokens);
+    say_metric(&out, "llamacpp:tokens_predicted_total", "counter", "Tokens of replies.", s->tokens);
     say_metric(&out, "llamacpp:requests_processing", "gauge", "Slots with a reply.", count_running(s));
     say_metric(&out, "llamacpp:requests_deferred", "gauge", "Requests that wait for a slot.", count_waiting(s));
-    say_metric(&out, "kgpt_requests_total", "counter", "Complete requests.", (double)s->requests);
-    say_metric(&out, "kgpt_refused_total", "counter", "Requests that were refused.", (double)s->refused);
-    say_metric(&out, "kgpt_cancelled_total", "counter", "Replies whose client hung up.", (double)s->cancelled);
-    say_metric(&out, "kgpt_passes_total", "counter", "Forward passes.", (double)s->batch.passes);
-    say_metric(&out, "kgpt_drafted_total", "counter", "Tokens that were drafted.", (double)s->drafted);
-    say_metric(&out, "kgpt_accepted_total", "counter", "Drafted tokens that were sampled.", (double)s->accepted);
+    say_metric(&out, "kgpt_requests_total", "counter", "Complete requests.", s->requests);
+    say_metric(&out, "kgpt_refused_total", "counter", "Requests that were refused.", s->refused);
+    say_metric(&out, "kgpt_cancelled_total", "counter", "Replies whose client hung up.", s->cancelled);
+    say_metric(&out, "kgpt_passes_total", "counter", "Forward passes.", s->batch.passes);
+    say_metric(&out, "kgpt_drafted_total", "counter", "Tokens that were drafted.", s->drafted);
+    say_metric(&out, "kgpt_accepted_total", "counter", "Drafted tokens that were sampled.", s->accepted);
     say_metric(&out, "kgpt_connections", "gauge", "Open connections.", count_clients(s));
     say_metric(&out, "kgpt_slots", "gauge", "Replies that can be computed at once.", s->batch.n);
-    say_metric(&out, "kgpt_uptime_seconds", "counter", "Since the start.", (double)kg_server_ms(s, s->started) / 1e3);
+    kg_http_say(&out,
+                "# HELP kgpt_uptime_seconds Since the start.\n# TYPE kgpt_uptime_seconds counter\n"
+                "kgpt_uptime_seconds %lu.%03lu\n",
+                (unsigned long)(ms / 1000), (unsigned long)(ms % 1000));
     kg_answer(client, 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.n);
 }
 
@@ -232,8 +236,8 @@ void kg_post_detokenize(struct kg_client *client)
         return;
     }
     uint32_t list = kg_field(client, root, "tokens");
-    if (list == KG_JSON_NONE || tree->values[list].kind != KG_JSON_LIST) {
-        kg_answer_error(client, 400, "tokens", "invalid_value", "tokens must be a list of numbers of tokens");
+    if (kg_json_kind(tree, list) != KG_JSON_LIST) {
+        (void)kg_refuse_value(client, "tokens", "tokens must be a list of numbers of tokens");
         return;
     }
     if (!kg_answer_long_begin(client, &json, &out)) {
@@ -244,7 +248,7 @@ void kg_post_detokenize(struct kg_client *client)
         uint64_t id;
         bool negative;
         if (!kg_json_whole(tree, i, &id, &negative) || negative || id >= client->server->k->lm->loaded.vocab.n_vocab) {
-            kg_answer_error(client, 400, "tokens", "invalid_value", "tokens holds what is no number of a token");
+            (void)kg_refuse_value(client, "tokens", "tokens holds what is no number of a token");
             return;
         }
         spell_token(&spelling, (uint32_t)id);

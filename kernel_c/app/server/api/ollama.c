@@ -40,8 +40,7 @@ bool kg_ollama_check(struct kg_client *client, uint32_t root, const char *field)
         return false;
     }
     if (!name.data || !name.n) {
-        kg_answer_error(client, 400, field, "invalid_value", "%s is required", field);
-        return false;
+        return kg_refuse_value(client, field, "%s is required", field);
     }
     struct kg_text bare = name;
     if (name.n > tag && memcmp(name.data + name.n - tag, TAG, tag) == 0) {

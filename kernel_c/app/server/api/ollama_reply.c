@@ -205,14 +205,12 @@ static bool refuse_unknown_wishes(struct kg_client *client, uint32_t root, const
     const struct kg_json_tree *json = &client->server->json;
     for (size_t i = 0; i < sizeof names / sizeof names[0] - is_chat(job); i++) { /* a chat has tools */
         uint32_t value = kg_field(client, root, names[i]);
-        enum kg_json_kind kind = value == KG_JSON_NONE ? KG_JSON_NULL : json->values[value].kind;
+        enum kg_json_kind kind = kg_json_kind(json, value);
         bool harmless = kind == KG_JSON_NULL || kind == KG_JSON_FALSE ||
                         (kind == KG_JSON_LIST && kg_json_first(json, value) == KG_JSON_NONE) ||
                         (kind == KG_JSON_STRING && !kg_json_string(json, value).n);
         if (!harmless) {
-            kg_answer_error(client, 400, names[i], "unsupported_parameter", "%s is not supported by this server",
-                            names[i]);
-            return false;
+            return kg_refuse_field(client, names[i]);
         }
     }
     return true;
@@ -254,7 +252,7 @@ static bool read_chat(struct kg_client *client, uint32_t root, struct kg_job *jo
     uint32_t messages = kg_field(client, root, "messages");
     const struct kg_json_tree *json = &client->server->json;
     *empty = messages == KG_JSON_NONE ||
-             (json->values[messages].kind == KG_JSON_LIST && kg_json_first(json, messages) == KG_JSON_NONE);
+             (kg_json_kind(json, messages) == KG_JSON_LIST && kg_json_first(json, messages) == KG_JSON_NONE);
     return *empty || (kg_fields_tools(client, root, job, false) && kg_job_messages(client, messages, job));
 }
 

@@ -86,7 +86,7 @@ static bool holds_only(const struct kg_json_tree *json, uint32_t list, const cha
 
 static bool is_harmless(const struct kg_json_tree *json, uint32_t value, const struct unsupported *field)
 {
-    switch (json->values[value].kind) {
+    switch (kg_json_kind(json, value)) {
     case KG_JSON_NULL:
     case KG_JSON_FALSE: return true;
     case KG_JSON_LIST: return holds_only(json, value, field->harmless);
@@ -103,9 +103,7 @@ static bool refuse_unsupported(struct kg_client *client, uint32_t root, const st
     for (size_t i = 0; i < n; i++) {
         uint32_t value = kg_field(client, root, fields[i].name);
         if (value != KG_JSON_NONE && !is_harmless(json, value, &fields[i])) {
-            kg_answer_error(client, 400, fields[i].name, "unsupported_parameter", "%s is not supported by this server",
-                            fields[i].name);
-            return false;
+            return kg_refuse_field(client, fields[i].name);
         }
     }
     return true;

@@ -234,8 +234,7 @@ static bool read_chat_logprobs(struct kg_client *client, uint32_t root, struct k
         return false;
     }
     if (job->top_logprobs && !job->logprobs) {
-        kg_answer_error(client, 400, "top_logprobs", "invalid_value", "top_logprobs needs logprobs: true");
-        return false;
+        return kg_refuse_value(client, "top_logprobs", "top_logprobs needs logprobs: true");
     }
     uint32_t n_vocab = client->server->k->lm->loaded.vocab.n_vocab;
     job->top_logprobs = job->top_logprobs < n_vocab ? job->top_logprobs : n_vocab;

@@ -75,19 +75,18 @@ static bool read_response_format(struct kg_client *client, uint32_t format, stru
     if (schema == KG_JSON_NONE) { /* llama.cpp takes it beside the type */
         schema = kg_json_member(json, format, "schema");
     }
-    if (type != KG_JSON_NONE && kg_json_says(json, type, "text")) {
+    if (kg_json_says(json, type, "text")) {
         return true;
     }
-    if (type != KG_JSON_NONE && kg_json_says(json, type, "json_object")) {
+    if (kg_json_says(json, type, "json_object")) {
         return schema == KG_JSON_NONE ? read_any_object(client, job)
                                       : read_schema_field(client, schema, job, "response_format");
     }
-    if (type != KG_JSON_NONE && kg_json_says(json, type, "json_schema") && schema != KG_JSON_NONE) {
+    if (kg_json_says(json, type, "json_schema") && schema != KG_JSON_NONE) {
         return read_schema_field(client, schema, job, "response_format");
     }
-    kg_answer_error(client, 400, "response_format", "invalid_value",
-                    "response_format must be of the type text, json_object, or json_schema with a schema");
-    return false;
+    return kg_refuse_value(client, "response_format",
+                           "response_format must be of the type text, json_object, or json_schema with a schema");
 }
 
 bool kg_field_format(struct kg_client *client, uint32_t root, struct kg_job *job)
@@ -101,11 +100,10 @@ bool kg_field_format(struct kg_client *client, uint32_t root, struct kg_job *job
     if (kg_json_says(json, format, "json")) {
         return read_any_object(client, job);
     }
-    if (json->values[format].kind == KG_JSON_OBJECT) {
+    if (kg_json_kind(json, format) == KG_JSON_OBJECT) {
         return read_schema_field(client, format, job, "format");
     }
-    kg_answer_error(client, 400, "format", "invalid_value", "format must be \"json\" or a JSON schema");
-    return false;
+    return kg_refuse_value(client, "format", "format must be \"json\" or a JSON schema");
 }
 
 bool kg_fields_grammar(struct kg_client *client, uint32_t root, struct kg_job *job)
@@ -118,9 +116,9 @@ bool kg_fields_grammar(struct kg_client *client, uint32_t root, struct kg_job *j
         return false;
     }
     if ((format != KG_JSON_NONE) + (schema != KG_JSON_NONE) + (grammar.n > 0) > 1) {
-        kg_answer_error(client, 400, "grammar", "invalid_value",
-                        "response_format, json_schema and grammar all say what a reply may say: send one of them");
-        return false;
+        return kg_refuse_value(
+            client, "grammar",
+            "response_format, json_schema and grammar all say what a reply may say: send one of them");
     }
     if (format != KG_JSON_NONE) {
         return read_response_format(client, format, job);

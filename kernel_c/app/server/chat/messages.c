@@ -17,8 +17,7 @@ static bool refuse_messages(struct kg_client *client, uint32_t i, const char *wh
 {
     char param[32];
     kg_format(param, sizeof param, "messages.[%u]", i);
-    kg_answer_error(client, 400, param, "invalid_value", "message %u: %s", i, why);
-    return false;
+    return kg_refuse_value(client, param, "message %u: %s", i, why);
 }
 
 /* The text of a content that is a list of parts: the parts joined, in memory of the arena. */
@@ -34,8 +33,7 @@ static bool join_parts(struct kg_client *client, uint32_t content, uint32_t i, s
     for (uint32_t part = kg_json_first(json, content); part != KG_JSON_NONE;
          part = kg_json_after(json, content, part)) {
         uint32_t type = kg_json_member(json, part, "type"), said = kg_json_member(json, part, "text");
-        bool is_text = type != KG_JSON_NONE && kg_json_says(json, type, "text") && said != KG_JSON_NONE &&
-                       json->values[said].kind == KG_JSON_STRING;
+        bool is_text = kg_json_says(json, type, "text") && kg_json_kind(json, said) == KG_JSON_STRING;
         if (!is_text) {
             return refuse_messages(client, i, "only parts of the type text are supported, no images or sounds");
         }
@@ -59,10 +57,10 @@ static bool read_content(struct kg_client *client, uint32_t message, uint32_t i,
     if (content == KG_JSON_NONE) {
         return refuse_messages(client, i, "content is missing");
     }
-    if (json->values[content].kind == KG_JSON_LIST) {
+    if (kg_json_kind(json, content) == KG_JSON_LIST) {
         return join_parts(client, content, i, &told->text);
     }
-    if (json->values[content].kind != KG_JSON_STRING) {
+    if (kg_json_kind(json, content) != KG_JSON_STRING) {
         return refuse_messages(client, i, "content must be a string or a list of parts");
     }
     told->text = kg_json_string(json, content);
@@ -152,10 +150,8 @@ bool kg_job_messages(struct kg_client *client, uint32_t messages, struct kg_job 
     const char *system = kg_lm_system(&client->server->k->config.lm);
     struct told_messages read = {.system = {system, kg_strlen(system)}};
     size_t used = arena->used;
-    if (messages == KG_JSON_NONE || kg_json_first(json, messages) == KG_JSON_NONE ||
-        json->values[messages].kind != KG_JSON_LIST) {
-        kg_answer_error(client, 400, "messages", "invalid_value", "messages must be a list of at least one message");
-        return false;
+    if (kg_json_kind(json, messages) != KG_JSON_LIST || kg_json_first(json, messages) == KG_JSON_NONE) {
+        return kg_refuse_value(client, "messages", "messages must be a list of at least one message");
     }
     if (!lm->loaded.has_chat) {
         kg_answer_error(client, 400, "messages", "no_chat_template",

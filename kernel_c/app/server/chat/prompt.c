@@ -101,13 +101,12 @@ static bool take_one_prompt(struct kg_client *client, uint32_t value, struct kg_
     const struct kg_json_tree *json = &client->server->json;
     struct kg_said_tokens said;
     struct kg_error error;
-    if (json->values[value].kind == KG_JSON_STRING) {
+    if (kg_json_kind(json, value) == KG_JSON_STRING) {
         return kg_job_text(client, kg_json_string(json, value), job);
     }
     enum kg_status status = copy_prompt_tokens(job, json, value, &said, &error);
     if (status != KG_OK) {
-        kg_answer_error(client, 400, "prompt", "invalid_value", "%s", error.message);
-        return false;
+        return kg_refuse_value(client, "prompt", "%s", error.message);
     }
     return take_encoded(client, job, &said, status, &error);
 }
@@ -120,14 +119,12 @@ static bool take_prompts(struct kg_client *client, uint32_t list, struct kg_job 
     job->each = job->n;
     for (uint32_t i = kg_json_first(json, list); i != KG_JSON_NONE; i = kg_json_after(json, list, i)) {
         if ((job->n_prompts + 1) * job->each > KG_SERVER_CHOICES) {
-            kg_answer_error(client, 400, "prompt", "invalid_value", "prompts and n ask for more than %u choices",
-                            KG_SERVER_CHOICES);
-            return false;
+            return kg_refuse_value(client, "prompt", "prompts and n ask for more than %u choices", KG_SERVER_CHOICES);
         }
         if (!take_one_prompt(client, i, job)) {
             return false;
         }
-        bool tokens = json->values[i].kind == KG_JSON_LIST;
+        bool tokens = kg_json_kind(json, i) == KG_JSON_LIST;
         job->prompts[job->n_prompts++] = (struct kg_prompt_place){json->values[i].at, json->values[i].n, tokens};
         all += job->n_tokens;
     }
@@ -144,8 +141,8 @@ bool kg_job_prompts(struct kg_client *client, uint32_t value, struct kg_job *job
     if (value == KG_JSON_NONE) {
         return kg_job_text(client, (struct kg_text){"", 0}, job);
     }
-    bool list = json->values[value].kind == KG_JSON_LIST && first != KG_JSON_NONE;
-    bool nested = list && json->values[first].kind != KG_JSON_NUMBER;
+    bool list = kg_json_kind(json, value) == KG_JSON_LIST && first != KG_JSON_NONE;
+    bool nested = list && kg_json_kind(json, first) != KG_JSON_NUMBER;
     if (nested && kg_json_after(json, value, first) != KG_JSON_NONE) {
         return take_prompts(client, value, job);
     }

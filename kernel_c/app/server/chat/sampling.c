@@ -31,8 +31,7 @@ static bool read_seed_field(struct kg_client *client, uint32_t object, struct kg
         return true;
     }
     if (!kg_json_whole(&client->server->json, field, &magnitude, &negative)) {
-        kg_answer_error(client, 400, "seed", "invalid_value", "seed must be a whole number below 2^64");
-        return false;
+        return kg_refuse_value(client, "seed", "seed must be a whole number below 2^64");
     }
     job->request.seed = negative ? 0 - magnitude : magnitude;
     return true;
@@ -47,14 +46,12 @@ static bool add_stop(struct kg_client *client, uint32_t value, struct kg_job *jo
     for (size_t i = 0; i < text.n; i++) {
         holds_nul = holds_nul || !text.data[i];
     }
-    if (json->values[value].kind != KG_JSON_STRING || !text.n || text.n >= KG_SERVER_STOP || holds_nul) {
-        kg_answer_error(client, 400, "stop", "invalid_value", "stop must be a text of 1 to %u bytes, or a list of them",
-                        KG_SERVER_STOP - 1);
-        return false;
+    if (kg_json_kind(json, value) != KG_JSON_STRING || !text.n || text.n >= KG_SERVER_STOP || holds_nul) {
+        return kg_refuse_value(client, "stop", "stop must be a text of 1 to %u bytes, or a list of them",
+                               KG_SERVER_STOP - 1);
     }
     if (request->n_stops == KG_MAX_STOPS) {
-        kg_answer_error(client, 400, "stop", "invalid_value", "stop has more than %d texts", KG_MAX_STOPS);
-        return false;
+        return kg_refuse_value(client, "stop", "stop has more than %d texts", KG_MAX_STOPS);
     }
     char *copy = job->stops[request->n_stops];
     memcpy(copy, text.data, text.n);
@@ -71,7 +68,7 @@ static bool read_stop_field(struct kg_client *client, uint32_t object, struct kg
         return true;
     }
     job->request.n_stops = 0;
-    if (json->values[field].kind != KG_JSON_LIST) {
+    if (kg_json_kind(json, field) != KG_JSON_LIST) {
         return add_stop(client, field, job);
     }
     for (uint32_t i = kg_json_first(json, field); i != KG_JSON_NONE; i = kg_json_after(json, field, i)) {
@@ -105,13 +102,13 @@ static bool read_bias_field(struct kg_client *client, uint32_t object, struct kg
     if (field == KG_JSON_NONE) {
         return true;
     }
-    bool good = json->values[field].kind == KG_JSON_OBJECT;
+    bool good = kg_json_kind(json, field) == KG_JSON_OBJECT;
     sampling->n_biases = 0;
     for (uint32_t key = kg_json_first(json, field); good && key != KG_JSON_NONE;
          key = kg_json_after(json, field, value)) {
         struct kg_logit_bias bias = {0, 0};
         value = kg_json_after(json, field, key);
-        double number = json->values[value].kind == KG_JSON_NUMBER ? kg_json_number(json, value) : MOST_BIAS + 1;
+        double number = kg_json_kind(json, value) == KG_JSON_NUMBER ? kg_json_number(json, value) : MOST_BIAS + 1;
         good = parse_token_key(kg_json_string(json, key), client->server->k->lm->loaded.vocab.n_vocab, &bias.token) &&
                number >= -MOST_BIAS && number <= MOST_BIAS && sampling->n_biases < most;
         bias.bias = (float)number;
@@ -120,9 +117,9 @@ static bool read_bias_field(struct kg_client *client, uint32_t object, struct kg
         }
     }
     if (!good) {
-        kg_answer_error(client, 400, "logit_bias", "invalid_value",
-                        "logit_bias must be an object of at most %u tokens' numbers, each with a bias from -100 to 100",
-                        most);
+        (void)kg_refuse_value(
+            client, "logit_bias",
+            "logit_bias must be an object of at most %u tokens' numbers, each with a bias from -100 to 100", most);
     }
     return good;
 }
@@ -141,14 +138,12 @@ static bool refuse_other_samplers(struct kg_client *client, uint32_t object)
     const struct kg_json_tree *json = &client->server->json;
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         uint32_t field = kg_field(client, object, others[i].name);
-        enum kg_json_kind kind = field == KG_JSON_NONE ? KG_JSON_NULL : json->values[field].kind;
+        enum kg_json_kind kind = kg_json_kind(json, field);
         bool off = kind == KG_JSON_NULL || kind == KG_JSON_FALSE ||
                    (kind == KG_JSON_NUMBER && kg_json_number(json, field) == others[i].off) ||
                    (kind == KG_JSON_LIST && kg_json_first(json, field) == KG_JSON_NONE);
         if (!off) {
-            kg_answer_error(client, 400, others[i].name, "unsupported_parameter", "%s is not supported by this server",
-                            others[i].name);
-            return false;
+            return kg_refuse_field(client, others[i].name);
         }
     }
     return true;
@@ -164,25 +159,45 @@ bool kg_field_predict(struct kg_client *client, uint32_t object, const char *nam
     }
     if (!kg_json_whole(&client->server->json, field, &number, &negative) || number > UINT32_MAX ||
         (negative && number > 2) || (!negative && !number)) {
-        kg_answer_error(client, 400, name, "invalid_value", "%s must be a whole number from 1 on, or -1", name);
-        return false;
+        return kg_refuse_value(client, name, "%s must be a whole number from 1 on, or -1", name);
     }
     job->request.max_tokens = negative ? 0 : (uint32_t)number;
+    return true;
+}
+
+/* Fields that are numbers, and where they go in struct kg_sampling. */
+static bool read_number_fields(struct kg_client *client, uint32_t object, struct kg_sampling *sampling)
+{
+    static const struct {
+        const char *name;
+        float least, most;
+        size_t at;
+    } numbers[] = {
+#define NUMBER(name, least, most) {#name, least, most, offsetof(struct kg_sampling, name)}
+        NUMBER(temperature, 0, 100),
+        NUMBER(top_p, 0, 1),
+        NUMBER(min_p, 0, 1),
+        NUMBER(typical_p, 0, 1),
+        NUMBER(repeat_penalty, 0.01f, 100),
+        NUMBER(frequency_penalty, -2, 2),
+        NUMBER(presence_penalty, -2, 2),
+#undef NUMBER
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        if (!kg_field_number(client, object, numbers[i].name, (double)numbers[i].least, (double)numbers[i].most,
+                             (float *)((char *)sampling + numbers[i].at))) {
+            return false;
+        }
+    }
     return true;
 }
 
 bool kg_fields_sampling(struct kg_client *client, uint32_t object, struct kg_job *job)
 {
     struct kg_sampling *s = &job->request.sampling;
-    bool good = kg_field_number(client, object, "temperature", 0, 100, &s->temperature) &&
-                kg_field_number(client, object, "top_p", 0, 1, &s->top_p) &&
+    bool good = read_number_fields(client, object, s) &&
                 kg_field_count(client, object, "top_k", 0, UINT32_MAX, &s->top_k) &&
-                kg_field_number(client, object, "min_p", 0, 1, &s->min_p) &&
-                kg_field_number(client, object, "typical_p", 0, 1, &s->typical_p) &&
-                kg_field_number(client, object, "repeat_penalty", 0.01, 100, &s->repeat_penalty) &&
-                kg_field_count(client, object, "repeat_last_n", 0, 1048576, &s->repeat_last_n) &&
-                kg_field_number(client, object, "frequency_penalty", -2, 2, &s->frequency_penalty) &&
-                kg_field_number(client, object, "presence_penalty", -2, 2, &s->presence_penalty);
+                kg_field_count(client, object, "repeat_last_n", 0, 1048576, &s->repeat_last_n);
     s->top_p = s->top_p > 0 ? s->top_p : LEAST_TOP_P;
     s->typical_p = s->typical_p > 0 ? s->typical_p : LEAST_TOP_P;
     return good && refuse_other_samplers(client, object) && read_seed_field(client, object, job) &&

@@ -10,8 +10,7 @@ static bool refuse_tool(struct kg_client *client, uint32_t i, const char *why)
 {
     char param[32];
     kg_format(param, sizeof param, "tools.[%u]", i);
-    kg_answer_error(client, 400, param, "invalid_value", "tool %u: %s", i, why);
-    return false;
+    return kg_refuse_value(client, param, "tool %u: %s", i, why);
 }
 
 static bool is_tool_name(struct kg_text name)
@@ -34,8 +33,7 @@ static bool read_tool(struct kg_client *client, uint32_t value, uint32_t i, stru
     if (type != KG_JSON_NONE && !kg_json_says(json, type, "function")) {
         return refuse_tool(client, i, "its type is not function");
     }
-    if (name == KG_JSON_NONE || json->values[name].kind != KG_JSON_STRING ||
-        !is_tool_name(kg_json_string(json, name))) {
+    if (kg_json_kind(json, name) != KG_JSON_STRING || !is_tool_name(kg_json_string(json, name))) {
         return refuse_tool(client, i, "function.name must be 1 to 64 letters, digits, underscores and hyphens");
     }
     tool->name = kg_json_string(json, name);
@@ -55,20 +53,18 @@ static bool read_choice(struct kg_client *client, uint32_t root, struct choice *
     const struct kg_json_tree *json = &client->server->json;
     uint32_t field = kg_field(client, root, "tool_choice"), type = kg_json_member(json, field, "type");
     uint32_t name = kg_json_member(json, kg_json_member(json, field, "function"), "name");
-    bool named = type != KG_JSON_NONE && kg_json_says(json, type, "function") && name != KG_JSON_NONE &&
-                 json->values[name].kind == KG_JSON_STRING;
-    choice->none = field != KG_JSON_NONE && kg_json_says(json, field, "none");
-    choice->required = named || (field != KG_JSON_NONE && kg_json_says(json, field, "required"));
+    bool named = kg_json_says(json, type, "function") && kg_json_kind(json, name) == KG_JSON_STRING;
+    choice->none = kg_json_says(json, field, "none");
+    choice->required = named || kg_json_says(json, field, "required");
     if (named) {
         choice->name = kg_json_string(json, name);
     }
     if (field == KG_JSON_NONE || choice->none || choice->required || kg_json_says(json, field, "auto")) {
         return true;
     }
-    kg_answer_error(
-        client, 400, "tool_choice", "invalid_value",
+    return kg_refuse_value(
+        client, "tool_choice",
         "tool_choice must be none, auto, required, or {\"type\": \"function\", \"function\": {\"name\": …}}");
-    return false;
 }
 
 /* The reply is one or more calls, with arguments that are valid for the schemas. */
@@ -123,9 +119,7 @@ static bool read_tools(struct kg_client *client, uint32_t list, struct kg_job *j
         }
     }
     if (!n) {
-        kg_answer_error(client, 400, "tool_choice", "invalid_value",
-                        "tool_choice names a function that is not in tools");
-        return false;
+        return kg_refuse_value(client, "tool_choice", "tool_choice names a function that is not in tools");
     }
     return !choice->required || require_calls(client, job, tools, n);
 }
@@ -143,15 +137,12 @@ bool kg_fields_tools(struct kg_client *client, uint32_t root, struct kg_job *job
         (!read_choice(client, root, &chosen) || !kg_field_bool(client, root, "parallel_tool_calls", &parallel))) {
         return false;
     }
-    if (list != KG_JSON_NONE && json->values[list].kind != KG_JSON_LIST) {
-        kg_answer_error(client, 400, "tools", "invalid_value", "tools must be a list of functions");
-        return false;
+    if (list != KG_JSON_NONE && kg_json_kind(json, list) != KG_JSON_LIST) {
+        return kg_refuse_value(client, "tools", "tools must be a list of functions");
     }
-    bool some = list != KG_JSON_NONE && kg_json_first(json, list) != KG_JSON_NONE;
+    bool some = kg_json_first(json, list) != KG_JSON_NONE;
     if (chosen.required && !some) {
-        kg_answer_error(client, 400, "tool_choice", "invalid_value",
-                        "tool_choice asks for a call, but there are no tools");
-        return false;
+        return kg_refuse_value(client, "tool_choice", "tool_choice asks for a call, but there are no tools");
     }
     if (!some || chosen.none) { /* the model is not told of them */
         return true;
@@ -194,9 +185,8 @@ static bool read_arguments(const struct kg_client *client, uint32_t value, struc
 {
     const struct kg_json_tree *json = &client->server->json;
     struct kg_arena *arena = &client->server->k->arena;
-    if (value == KG_JSON_NONE || json->values[value].kind != KG_JSON_STRING) {
-        return value != KG_JSON_NONE && json->values[value].kind == KG_JSON_OBJECT &&
-               kg_json_as_python(json, value, arena, text);
+    if (kg_json_kind(json, value) != KG_JSON_STRING) {
+        return kg_json_kind(json, value) == KG_JSON_OBJECT && kg_json_as_python(json, value, arena, text);
     }
     struct kg_text said = kg_json_string(json, value);
     struct kg_json_tree inner = {.values = json->values + json->n, .room = json->room - json->n};
@@ -213,8 +203,7 @@ static bool read_call(const struct kg_client *client, uint32_t value, struct kg_
 {
     const struct kg_json_tree *json = &client->server->json;
     uint32_t function = kg_json_member(json, value, "function"), name = kg_json_member(json, function, "name");
-    if (name == KG_JSON_NONE || json->values[name].kind != KG_JSON_STRING ||
-        !is_tool_name(kg_json_string(json, name))) {
+    if (kg_json_kind(json, name) != KG_JSON_STRING || !is_tool_name(kg_json_string(json, name))) {
         return false;
     }
     call->name = kg_json_string(json, name);
@@ -231,7 +220,7 @@ bool kg_message_calls(struct kg_client *client, uint32_t message, uint32_t i, st
     }
     struct kg_chat_call *calls =
         kg_arena_array(&client->server->k->arena, json->values[list].next - list, sizeof *calls);
-    bool good = calls && json->values[list].kind == KG_JSON_LIST;
+    bool good = calls && kg_json_kind(json, list) == KG_JSON_LIST;
     for (uint32_t value = good ? kg_json_first(json, list) : KG_JSON_NONE; good && value != KG_JSON_NONE;
          value = kg_json_after(json, list, value)) {
         good = read_call(client, value, &calls[told->n_calls++]);
@@ -239,10 +228,11 @@ bool kg_message_calls(struct kg_client *client, uint32_t message, uint32_t i, st
     told->calls = calls;
     if (!good) {
         kg_format(param, sizeof param, "messages.[%u]", i);
-        kg_answer_error(client, 400, param, "invalid_value",
-                        "message %u: tool_calls must be a list of functions, each with a name and arguments that are a "
-                        "JSON object",
-                        i);
+        (void)kg_refuse_value(
+            client, param,
+            "message %u: tool_calls must be a list of functions, each with a name and arguments that are a "
+            "JSON object",
+            i);
     }
     return good;
 }
