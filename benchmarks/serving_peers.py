@@ -3,7 +3,9 @@
 Both servers hold the same file, with the same threads, slots and context. They take turns: in each round a number of
 clients asks one of them at once, each with its own question, so that no prefix but the template's is reused, and reads
 the stream. Measured at the client: the time to the first token, and the tokens of all replies over the time from the
-first request to the last token. Who begins changes from round to round; medians, and the ratios of their pairs.
+first request to the last token. And from /proc: the processor time of the server and its children for each token. With
+one thread it is a measure on a busy machine too; several threads also spin while they wait for each other. Who begins
+changes from round to round; medians, and the ratios of their pairs.
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.inference import files
@@ -40,20 +42,29 @@ class Server:
     name: str
     argv: Sequence[str | Path]
     port: int
+    pid: int = 0  # while it runs
 
 
 @dataclass
 class Round:
-    """What the clients of one round met: seconds to the first token of each, tokens of all, seconds of all."""
+    """What the clients of one round met: seconds to the first token of each, tokens of all, seconds of all; and the
+    processor time that the server took.
+    """
 
     first: list[float] = field(default_factory=list)
     tokens: int = 0
     seconds: float = 0.0
+    processor: float = 0.0
 
     @property
     def rate(self) -> float:
         """Tokens per second of all clients together."""
         return self.tokens / self.seconds
+
+    @property
+    def cost(self) -> float:
+        """Milliseconds of processor time for each token, prompts included."""
+        return 1000 * self.processor / self.tokens
 
 
 @contextmanager
@@ -68,7 +79,7 @@ def running(server: Server) -> Iterator[Server]:
                     f"{server.name} does not answer", f"start it by hand: {' '.join(map(str, server.argv))}"
                 )
             time.sleep(0.2)
-        yield server
+        yield replace(server, pid=process.pid)
     finally:
         process.terminate()
         process.wait()
@@ -82,6 +93,16 @@ def healthy(port: int) -> bool:
         return connection.getresponse().status == 200
     except OSError:
         return False
+
+
+def processor_seconds(pid: int) -> float:
+    """The processor time so far of a process and its children."""
+    nanoseconds, children = 0, ""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):  # a thread may end meanwhile
+            nanoseconds += int((task / "schedstat").read_text(encoding="ascii").split()[0])
+            children += (task / "children").read_text(encoding="ascii")
+    return nanoseconds / 1e9 + sum(processor_seconds(int(child)) for child in children.split())
 
 
 def ask(port: int, question: str, tokens: int, into: Round, lock: threading.Lock, start: float) -> None:
@@ -121,6 +142,7 @@ def topic(number: int, client: int) -> str:
 
 def one_round(server: Server, clients: int, tokens: int, number: int, question: Question = topic) -> Round:
     """All clients at once."""
+    before = processor_seconds(server.pid)
     result, lock, start = Round(), threading.Lock(), time.perf_counter()
     threads = []
     for i in range(clients):
@@ -131,6 +153,7 @@ def one_round(server: Server, clients: int, tokens: int, number: int, question: 
     for thread in threads:
         thread.join()
     result.seconds = time.perf_counter() - start
+    result.processor = processor_seconds(server.pid) - before
     if len(result.first) != clients or result.tokens < clients:
         raise KgptError(f"{server.name} answered {len(result.first)} of {clients} clients, {result.tokens} tokens")
     return result
@@ -149,19 +172,26 @@ def compare(
     return found
 
 
+HEAD = (
+    "| clients | server | tokens/s, all | ms to the first token | ms of processor time a token |\n|---|---|---|---|---|"
+)
+
+
 def report(found: dict[str, list[Round]], clients: int) -> None:
-    """Two rows of a table, and the ratios of the rounds' pairs."""
+    """Two rows of a table, and the ratios of the rounds' pairs: above 1 the first server is better."""
+    columns: list[list[tuple[float, float, float]]] = []
     for name, rounds in found.items():
-        rate, first = [each.rate for each in rounds], [1000 * statistics.median(each.first) for each in rounds]
-        print(
-            f"| {clients} | {name} | {statistics.median(rate):.1f} ({min(rate):.1f} to {max(rate):.1f}) | "
-            f"{statistics.median(first):.0f} ({min(first):.0f} to {max(first):.0f}) |"
-        )
-    ours, theirs = found.values()
-    pairs = zip(ours, theirs, strict=True)
-    ratios = [(a.rate / b.rate, statistics.median(b.first) / statistics.median(a.first)) for a, b in pairs]
-    rate, first = (statistics.median(column) for column in zip(*ratios, strict=True))
-    print(f"| {clients} | ratio | {rate:.2f} | {first:.2f} |", flush=True)
+        columns.append([(one.rate, 1000 * statistics.median(one.first), one.cost) for one in rounds])
+        cells = [
+            f"{statistics.median(cell):.1f} ({min(cell):.1f} to {max(cell):.1f})"
+            for cell in zip(*columns[-1], strict=True)
+        ]
+        print(f"| {clients} | {name} | {' | '.join(cells)} |")
+    pairs = [
+        (ours[0] / theirs[0], theirs[1] / ours[1], theirs[2] / ours[2]) for ours, theirs in zip(*columns, strict=True)
+    ]
+    ratios = [f"{statistics.median(ratio):.2f}" for ratio in zip(*pairs, strict=True)]
+    print(f"| {clients} | ratio | {' | '.join(ratios)} |", flush=True)
 
 
 def servers_of(model: Path, slots: int, threads: int, context: int) -> tuple[Server, Server]:
@@ -188,10 +218,10 @@ def main() -> None:
     options = parser.parse_args()
     model, machine = files.load(options.model).path, machine_line()
     servers = servers_of(model, max(options.clients), options.threads, options.context)
-    with running(servers[0]), running(servers[1]):
-        print("| clients | server | tokens/s, all | ms to the first token |\n|---|---|---|---|")
+    with running(servers[0]) as ours, running(servers[1]) as theirs:
+        print(HEAD)
         for clients in options.clients:
-            report(compare(servers, clients, options.tokens, options.rounds), clients)
+            report(compare((ours, theirs), clients, options.tokens, options.rounds), clients)
     print(f"\n{options.tokens} tokens each, {options.rounds} rounds, {options.threads} threads; {machine}")
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.inference import files
 from benchmarks.machine import machine_line
-from benchmarks.serving_peers import Question, Round, Server, compare, one_round, report, running, topic
+from benchmarks.serving_peers import HEAD, Question, Round, Server, compare, one_round, report, running, topic
 from kgpt_build.cli.shared.reach import free_port
 
 _ROWS = 6
@@ -31,7 +31,19 @@ def repeating(number: int, client: int) -> str:
 def server_of(name: str, model: Path, options: argparse.Namespace, *words: str) -> Server:
     """kgpt serve with these words."""
     port, clients = free_port("127.0.0.1"), max(options.clients)
-    given = ("--cpus", options.threads, "--slots", clients, "--port", port, "--ctx", options.context, *words)
+    given = (
+        "--target",
+        "hosted",
+        "--cpus",
+        options.threads,
+        "--slots",
+        clients,
+        "--port",
+        port,
+        "--ctx",
+        options.context,
+        *words,
+    )
     return Server(name, [Path(sys.executable).with_name("kgpt"), "serve", model, *map(str, given)], port)
 
 
@@ -39,11 +51,11 @@ def drafts(model: Path, options: argparse.Namespace) -> None:
     """Rows for texts that repeat their question, and others."""
     servers = [server_of("ngram", model, options, "--speculate", "ngram"), server_of("plain", model, options)]
     kinds: Sequence[tuple[str, Question]] = (("repeats", repeating), ("other", topic))
-    with running(servers[0]), running(servers[1]):
+    with running(servers[0]) as ours, running(servers[1]) as theirs:
         for name, question in kinds:
-            print(f"\n{name}:\n| clients | server | tokens/s, all | ms to the first token |\n|---|---|---|---|")
+            print(f"\n{name}:\n{HEAD}")
             for clients in options.clients:
-                report(compare(servers, clients, options.tokens, options.rounds, question), clients)
+                report(compare((ours, theirs), clients, options.tokens, options.rounds, question), clients)
 
 
 def prefill(model: Path, options: argparse.Namespace) -> None:
@@ -51,7 +63,7 @@ def prefill(model: Path, options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "system.txt")
         path.write_text("".join(f"Rule {i}: answer in short sentences, and name part {i * 7}.\n" for i in range(50)))
-        print("\nfirst chats:\n| clients | server | tokens/s, all | ms to the first token |\n|---|---|---|---|")
+        print(f"\nfirst chats:\n{HEAD}")
         for clients in options.clients:
             found: dict[str, list[Round]] = {"prefill": [], "plain": []}
             for number in range(options.rounds):

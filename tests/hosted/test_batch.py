@@ -115,6 +115,25 @@ def test_drafts_save_passes(library: ctypes.CDLL, tmp_path: Path, kind: str) -> 
     assert model.drafts()[1] >= 8 * (passes[0] - passes[1])  # each reply got on by them
 
 
+@pytest.mark.parametrize("n_slots", [1, 8])
+def test_texts_that_repeat_themselves_take_half_of_the_passes(
+    library: ctypes.CDLL, tmp_path: Path, n_slots: int
+) -> None:
+    """As many drafts as pay, where a pass takes as long with them: so says the clock of engine_platform.c."""
+    settings = Settings(endless=True, max_tokens=200, temperature=0)
+    script = replace(OPTIONS, n_batch=128, n_ctx=256, settings=settings)
+    passes = []
+    for kind in ("off", "ngram"):
+        model = Model(library, tmp_path, n_ctx=256)
+        for talk in model.batch(script, n_slots, (kind, 0)):
+            talk.begin_text("ab" * 5)
+        while model.step()[0]:
+            pass
+        passes.append(model.step()[1])
+    assert passes[0] == 200
+    assert 2 * passes[1] <= passes[0]
+
+
 @pytest.mark.parametrize(("isa", "n_batch"), [*((isa, 4) for isa in lm.ISAS), ("c", 1), (lm.ISAS[-1], 64)])
 def test_any_batch_and_instruction_set(library: ctypes.CDLL, tmp_path: Path, isa: str, n_batch: int) -> None:
     options = replace(OPTIONS, n_batch=n_batch)

@@ -63,3 +63,21 @@ def test_a_text_for_embedding_comes_between(without_model: Hosted, model: Path) 
         vectors = [server.post("/v1/embeddings", input=f"line {i}").status for i in range(8)]
         assert [reply.result() for reply in replies] == expected
         assert vectors == [200] * 8
+
+
+@pytest.mark.parametrize("clients", [1, CLIENTS])
+def test_texts_without_repeats_have_few_drafts_in_vain(without_model: Hosted, model: Path, clients: int) -> None:
+    """A draft costs a quarter of a token or more, each token earns 0.005, each sampled draft 1, and there are 4 at the
+    beginning (infer/speculate/pace.c): so whatever the clock says, this is a bound.
+    """
+    with (
+        serving(without_model, talker_modules(model), f"{WORDS} speculate=ngram") as server,
+        ThreadPoolExecutor(clients) as pool,
+    ):
+        ways = {"temperature": 5, "top_p": 1, "max_tokens": 400}
+        list(pool.map(lambda i: server.chat(f"number {i}", seed=i, **ways), range(clients)))
+        found = metrics(server)
+    tokens, sampled = found["llamacpp:tokens_predicted_total"], found["kgpt_accepted_total"]
+    assert tokens > 100 * clients
+    assert found["kgpt_drafted_total"] <= 16 + 0.02 * tokens + 4 * sampled
+    assert sampled < 0.02 * tokens

@@ -41,10 +41,17 @@ struct kg_speculation_counts {
 
 #define KG_MOST_PASS 80u /* tokens of a pass that drafts are weighed in: a token and drafts of 64 sequences at once */
 
-/* What passes cost. Sequences that are computed together share it. */
+/* What passes cost. */
 struct kg_pass_costs {
     double ticks[KG_MOST_PASS + 1];   /* of a pass of so many tokens; 0: not measured yet */
     uint32_t plain[KG_MOST_PASS + 1]; /* measured passes of so many sequences without drafts */
+};
+
+/* How often drafts were sampled. Those of one class, of a model or behind matches of about the same length, have about
+ * the same chance. */
+struct kg_draft_chances {
+    double hits[KG_DRAFT_CLASSES];   /* in a moving window */
+    double misses[KG_DRAFT_CLASSES]; /* drafts that were not sampled */
 };
 
 /* A pass that drafts are chosen for: its sequences, the tokens that it has so far, and how many of these are expected
@@ -54,24 +61,22 @@ struct kg_pass_load {
     double arrives;
 };
 
-/* How many drafts pay (infer/speculate/pace.c). Drafts of one class, those of a model or
- * those behind matches of about the same length, have about the same chance. */
+/* How many drafts pay (infer/speculate/pace.c). Sequences that are computed together share it. */
 struct kg_draft_pace {
-    double draft_cost;                 /* ticks for each drafted token */
-    double hits[KG_DRAFT_CLASSES];     /* accepted drafts of each class, in a moving window */
-    double misses[KG_DRAFT_CLASSES];   /* drafts that were not sampled */
-    uint32_t wait[KG_DRAFT_CLASSES];   /* tokens until drafts of this class are tried again */
-    uint32_t pause[KG_DRAFT_CLASSES];  /* the length of the next pause */
-    uint32_t probes[KG_DRAFT_CLASSES]; /* ended pauses */
+    struct kg_pass_costs costs;
+    struct kg_draft_chances chances; /* of all texts */
+    double draft_ticks;              /* for each token that a model drafts */
+    double balance;                  /* what drafts may cost, in tokens without them */
+    uint32_t trials;                 /* drafts that were only to be learned from */
 };
 
 struct kg_speculation {
     struct kg_speculation_options options;
     struct kg_speculation_counts counts;
-    struct kg_draft_pace pace;
-    struct kg_pass_costs costs, *shared; /* `shared`: those of the sequence that this one is computed beside, or ours */
-    struct kg_lm_session draft;          /* with KG_SPECULATE_DRAFT */
-    bool failed;                         /* the draft model computes numbers that are not finite */
+    struct kg_draft_pace own, *pace; /* `pace`: that of the sequence that this one is computed beside, or `own` */
+    struct kg_draft_chances chances; /* of this reply */
+    struct kg_lm_session draft;      /* with KG_SPECULATE_DRAFT */
+    bool failed;                     /* the draft model computes numbers that are not finite */
 
     /* Drafts that the last pass computed. The next one would stand at position `at`. */
     uint32_t drafts[KG_MOST_DRAFTS + 1], piece[KG_MOST_DRAFTS + 1]; /* … and the token that they follow, before them */

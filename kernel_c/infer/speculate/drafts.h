@@ -23,16 +23,17 @@ void kg_ngram_copy(const struct kg_ngram *ngram, uint32_t *drafts, uint32_t n);
  * a match of n tokens the next draft has the length n, and if it is sampled the one after it n + 1. */
 void kg_draft_pace_fill(struct kg_draft_pace *pace);
 
-/* How many drafts to take for the next pass, at most `most`; 0: none. They are added to `load`. */
-uint32_t kg_draft_pace_choose(struct kg_draft_pace *pace, const struct kg_pass_costs *costs, struct kg_pass_load *load,
+/* How many drafts to take for the next pass, at most `most`; 0: none. They are added to `load` and paid for. `own`: the
+ * chances of their reply. */
+uint32_t kg_draft_pace_choose(struct kg_draft_pace *pace, const struct kg_draft_chances *own, struct kg_pass_load *load,
                               uint32_t length, uint32_t most);
 
 /* A pass of so many sequences and tokens took so many ticks; n drafts were made in so many ticks. */
-void kg_pass_costs_add(struct kg_pass_costs *costs, uint32_t sequences, uint32_t tokens, uint64_t ticks);
+void kg_draft_pace_passed(struct kg_draft_pace *pace, uint32_t sequences, uint32_t tokens, uint64_t ticks);
 void kg_draft_pace_drafted(struct kg_draft_pace *pace, uint32_t n, uint64_t ticks);
 
 /* A draft was sampled, or another token in its place. */
-void kg_draft_pace_told(struct kg_draft_pace *pace, uint32_t length, bool sampled);
+void kg_draft_pace_told(struct kg_draft_pace *pace, struct kg_draft_chances *own, uint32_t length, bool sampled);
 
 /* model.c: the draft model's most likely tokens after `tokens` (n) and `last`. Returns how many there are, at most
  * `most`. *behind: tokens that had to be computed first. */

@@ -23,7 +23,7 @@ void kg_speculation_carve(struct kg_speculation *s, const struct kg_speculation_
                           const struct kg_lm_options *session, struct kg_arena *arena)
 {
     *s = (struct kg_speculation){.options = *wanted};
-    s->shared = &s->costs;
+    s->pace = &s->own;
     if (wanted->kind != KG_SPECULATE_DRAFT) {
         return;
     }
@@ -35,7 +35,7 @@ void kg_speculation_carve(struct kg_speculation *s, const struct kg_speculation_
 
 void kg_speculation_fill(struct kg_speculation *s)
 {
-    kg_draft_pace_fill(&s->pace);
+    kg_draft_pace_fill(&s->own);
     if (s->options.kind == KG_SPECULATE_DRAFT) {
         kg_lm_session_fill(&s->draft);
     }
@@ -43,8 +43,7 @@ void kg_speculation_fill(struct kg_speculation *s)
 
 void kg_speculation_carve_beside(struct kg_speculation *s, struct kg_speculation *other, struct kg_arena *arena)
 {
-    *s = (struct kg_speculation){.options = other->options, .shared = other->shared};
-    kg_draft_pace_fill(&s->pace);
+    *s = (struct kg_speculation){.options = other->options, .pace = other->pace};
     if (s->options.kind == KG_SPECULATE_DRAFT) {
         kg_lm_session_carve_beside(&s->draft, &other->draft, arena);
     }
@@ -54,6 +53,7 @@ void kg_speculation_begin(struct kg_speculation *s)
 {
     kg_speculation_forget(s);
     s->counts = (struct kg_speculation_counts){0};
+    s->chances = (struct kg_draft_chances){0};
 }
 
 void kg_speculation_forget(struct kg_speculation *s)
@@ -82,7 +82,7 @@ static bool was_drafted(struct kg_speculation *s, struct kg_lm_session *session,
         return false;
     }
     bool sampled = s->drafts[s->next] == token;
-    kg_draft_pace_told(&s->pace, s->length ? s->length + s->next : 0, sampled);
+    kg_draft_pace_told(s->pace, &s->chances, s->length ? s->length + s->next : 0, sampled);
     size_t n_vocab = session->model->n_vocab;
     return sampled && kg_all_finite(s->rows + (s->row + 1) * n_vocab, n_vocab);
 }
@@ -106,7 +106,7 @@ static uint32_t draft_tokens(struct kg_speculation *s, const struct kg_lm_sessio
         most = most < s->options.tokens ? most : s->options.tokens;
         load->tokens += most;
     } else if (most) {
-        most = kg_draft_pace_choose(&s->pace, s->shared, load, s->length, most);
+        most = kg_draft_pace_choose(s->pace, &s->chances, load, s->length, most);
     }
     if (most && s->options.kind == KG_SPECULATE_NGRAM) {
         kg_ngram_copy(&ngram, s->drafts, most);
@@ -114,7 +114,7 @@ static uint32_t draft_tokens(struct kg_speculation *s, const struct kg_lm_sessio
         uint64_t start = plat_ticks();
         most = kg_draft_model(s, session->tokens, session->n_past, token, most, &behind);
         if (most && behind <= BEHIND) {
-            kg_draft_pace_drafted(&s->pace, most, plat_ticks() - start);
+            kg_draft_pace_drafted(s->pace, most, plat_ticks() - start);
         }
     }
     return most;
@@ -172,7 +172,7 @@ enum kg_status kg_speculation_take(struct kg_speculation *s, const struct kg_lm_
 
 void kg_speculation_measured(struct kg_speculation *s, uint32_t sequences, uint32_t tokens, uint64_t ticks)
 {
-    kg_pass_costs_add(s->shared, sequences, tokens, ticks);
+    kg_draft_pace_passed(s->pace, sequences, tokens, ticks);
 }
 
 enum kg_status kg_speculation_eval(struct kg_speculation *s, struct kg_lm_session *session, uint32_t token,
