@@ -14,6 +14,7 @@
 #define DIMS 32u            /* that one worker computes at least: what shares a scale in the cache */
 #define DIRECT 4u           /* queries: more read converted keys and values faster */
 #define SUM 4u              /* queries whose values are added at once */
+#define AHEAD 8192u         /* bytes of keys, and of values */
 #define SPLIT_POSITIONS 64u /* fewer take less time than waking the workers twice more */
 
 _Static_assert(KG_LM_WORK_ROWS == 2 * TILE + BLOCK, "queries, outputs, and keys or values");
@@ -123,6 +124,20 @@ static bool is_direct(const struct tile *tile, const struct desk *desk)
 {
     const struct kg_lm_kv *kv = tile->run->kv;
     return tile->n <= DIRECT && desk->ops->kv_scores[kv->type] && kv->dim == desk->width;
+}
+
+/* Asks memory for the first positions that a tile reads: keys and values of each head are streams of their own, and the
+ * hardware's prefetchers take a while to find them. Later positions are theirs: asking for these, too, is slower. */
+static void read_ahead(const struct tile *tile)
+{
+    const uint64_t vector = tile->run->kv->vector, from = tile->first[0] * vector, most = tile->end[0] * vector;
+    const uint64_t to = most - from < AHEAD ? most : from + AHEAD;
+    for (uint64_t at = from; at < to; at += 64) {
+        __builtin_prefetch(tile->keys + at, 0, 2);
+    }
+    for (uint64_t at = from; at < to; at += 64) {
+        __builtin_prefetch(tile->values + at, 0, 2);
+    }
 }
 
 /* Scores of positions from .. to - 1, for all queries: also those that a query does not read. */
@@ -321,15 +336,26 @@ static bool should_split(const struct kg_lm_pass *pass, uint32_t workers)
            group_of(pass->model) <= TILE && is_uneven(pass->model->n_head_kv, workers);
 }
 
+/* Tile `number` of a run: up to `most` queries. */
+static void number_tile(struct tile *tile, const struct kg_lm_pass *pass, const struct kg_lm_run *run, uint64_t number,
+                        uint32_t most)
+{
+    uint32_t queries = group_of(pass->model) * run->n, tiles = (queries + most - 1) / most;
+    uint32_t query = (uint32_t)(number % tiles) * most;
+    make_tile(tile, pass, run, (uint32_t)(number / tiles), query, earlier_of(queries - query, most));
+}
+
 /* Those tiles of a run whose numbers are from .. to - 1. */
 static void attend_run(const struct attend *attend, const struct kg_lm_run *run, uint32_t most, uint64_t from,
                        uint64_t to, const struct desk *desk)
 {
-    uint32_t queries = group_of(attend->pass->model) * run->n, tiles = (queries + most - 1) / most;
+    struct tile tile;
+    for (uint64_t i = from; i < to && run->n == 1; i++) {
+        number_tile(&tile, attend->pass, run, i, most);
+        read_ahead(&tile);
+    }
     for (uint64_t i = from; i < to; i++) {
-        struct tile tile;
-        uint32_t query = (uint32_t)(i % tiles) * most;
-        make_tile(&tile, attend->pass, run, (uint32_t)(i / tiles), query, earlier_of(queries - query, most));
+        number_tile(&tile, attend->pass, run, i, most);
         attend_tile(&tile, desk);
     }
 }

@@ -1,9 +1,11 @@
 #include "kgpt/lm.h"
 
 #include "arch.h"
+#include "kgpt/math_inline.h"
 #include "kgpt/mem.h"
 #include "kgpt/test.h"
 #include "test_gguf.h"
+#include "vector.h"
 
 #define N 14u
 
@@ -52,6 +54,28 @@ static bool eval_tokens(struct fixture *f, const uint32_t *some, uint32_t n)
 static bool same_logits(const struct fixture *f, const float *logits)
 {
     return memcmp(f->session.logits, logits, KG_TEST_VOCAB * sizeof *logits) == 0;
+}
+
+/* Powers in vectors of any width, several at once and the last ones alone, are those of single floats. */
+KG_TEST(lm, activations_have_the_same_bits_by_every_table)
+{
+    enum { MANY = 16 * 37 + 3 };
+    float x[MANY], silu[MANY], gelu[MANY], y[MANY];
+    for (uint32_t i = 0; i < MANY; i++) {
+        x[i] = ((float)i - MANY / 2) * 0.37f; /* beyond the range of e^x on both sides */
+        float u = 0.797884561f * (x[i] + 0.044715f * x[i] * x[i] * x[i]);
+        silu[i] = x[i] / (1.0f + kg_exp_inline(-x[i]));
+        gelu[i] = x[i] / (1.0f + kg_exp_inline(-2.0f * u));
+    }
+    for (enum kg_isa isa = 0; isa < KG_N_ISA; isa++) {
+        const struct kg_attention_ops *ops = kg_attention_choose(t->cpu->features, isa);
+        memcpy(y, x, sizeof x);
+        kg_lm_activate(ops, KG_ACTIVATION_SILU, y, MANY);
+        KG_CHECK(t, memcmp(y, silu, sizeof y) == 0);
+        memcpy(y, x, sizeof x);
+        kg_lm_activate(ops, KG_ACTIVATION_GELU, y, MANY);
+        KG_CHECK(t, memcmp(y, gelu, sizeof y) == 0);
+    }
 }
 
 KG_TEST(lm, how_it_is_computed_does_not_show)

@@ -84,7 +84,7 @@ static void feed_forward_groups(const struct share *share, uint32_t from, uint32
     for (uint32_t t = 0; t < share->tokens; t++) {
         float *hidden = kg_lm_row(&up->out, t) + first, *gates = kg_lm_row(&gate->out, t) + first;
         bool gated = share->n_products > 1;
-        kg_lm_activate(activation, gated ? gates : hidden, end - first);
+        kg_lm_activate(share->pass->work->ops->attention, activation, gated ? gates : hidden, end - first);
         if (gated) {
             kg_lm_multiply(hidden, gates, end - first);
         }

@@ -4,6 +4,8 @@
 #include "kgpt/math.h"
 #include "kgpt/math_inline.h"
 
+#define POWERS 256 /* computed at once: 1 KB of stack */
+
 /* The sum of x in the order of ops' dot: lane j of 16 adds x[j], x[j + 16], …; then halves are added. */
 static float sum(const float *x, size_t n)
 {
@@ -62,20 +64,36 @@ void kg_lm_normalize(const struct kg_ops *ops, enum kg_lm_norm norm, float *y, c
     }
 }
 
-/* x / (1 + e^-x) */
-static void silu(float *x, size_t n)
+/* -x: silu is x / (1 + e^-x) */
+static void silu_exponents(float *exponents, const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        x[i] = x[i] / (1.0f + kg_exp_inline(-x[i]));
+        exponents[i] = -x[i];
     }
 }
 
-/* x / 2 (1 + tanh u) with u = sqrt(2 / pi) (x + 0.044715 x³), which is x / (1 + e^-2u) */
-static void gelu(float *x, size_t n)
+/* -2u: gelu is x / 2 (1 + tanh u) with u = sqrt(2 / pi) (x + 0.044715 x³), which is x / (1 + e^-2u) */
+static void gelu_exponents(float *exponents, const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         float u = 0.797884561f * (x[i] + 0.044715f * x[i] * x[i] * x[i]);
-        x[i] = x[i] / (1.0f + kg_exp_inline(-2.0f * u));
+        exponents[i] = -2.0f * u;
+    }
+}
+
+/* x / (1 + e^exponent). The powers are those of attention, which has a version for each width of vectors: distances to
+ * 0 are the exponents themselves. */
+static void divide_by_powers(const struct kg_attention_ops *ops, void (*exponents_of)(float *, const float *, size_t),
+                             float *x, size_t n)
+{
+    float powers[POWERS];
+    for (size_t some; n; n -= some, x += some) {
+        some = n < POWERS ? n : POWERS;
+        exponents_of(powers, x, some);
+        ops->powers(powers, some, 0);
+        for (size_t i = 0; i < some; i++) {
+            x[i] = x[i] / (1.0f + powers[i]);
+        }
     }
 }
 
@@ -94,11 +112,11 @@ static void relu(float *x, size_t n)
     }
 }
 
-void kg_lm_activate(enum kg_lm_activation activation, float *x, size_t n)
+void kg_lm_activate(const struct kg_attention_ops *ops, enum kg_lm_activation activation, float *x, size_t n)
 {
     switch (activation) {
-    case KG_ACTIVATION_SILU: silu(x, n); break;
-    case KG_ACTIVATION_GELU: gelu(x, n); break;
+    case KG_ACTIVATION_SILU: divide_by_powers(ops, silu_exponents, x, n); break;
+    case KG_ACTIVATION_GELU: divide_by_powers(ops, gelu_exponents, x, n); break;
     case KG_ACTIVATION_GELU_ERF: gelu_erf(x, n); break;
     case KG_ACTIVATION_RELU: relu(x, n); break;
     }

@@ -6,14 +6,14 @@
 #include <stddef.h>
 
 #include "arch.h"
-#include "kgpt/ops.h"
+#include "kgpt/attention.h"
 
 /* y = the norm of x (n); weight and bias as the norm has them. y may be x. */
 void kg_lm_normalize(const struct kg_ops *ops, enum kg_lm_norm norm, float *y, const float *x, size_t n,
                      const float *weight, const float *bias, float eps);
 
-/* x (n) = activation(x). */
-void kg_lm_activate(enum kg_lm_activation activation, float *x, size_t n);
+/* x (n) = activation(x). GELU by erf and ReLU need no ops. */
+void kg_lm_activate(const struct kg_attention_ops *ops, enum kg_lm_activation activation, float *x, size_t n);
 
 static inline void kg_lm_add(float *x, const float *y, size_t n)
 {

@@ -13,5 +13,5 @@ void erf_of(float *x, size_t n)
 
 void gelu_of(float *x, size_t n)
 {
-    kg_lm_activate(KG_ACTIVATION_GELU_ERF, x, n);
+    kg_lm_activate(NULL, KG_ACTIVATION_GELU_ERF, x, n);
 }
