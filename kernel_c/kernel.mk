@@ -88,7 +88,8 @@ ROOMS := app app/chat app/cmdline app/disks app/events app/explain app/jitter ap
     infer/constrain/schema infer/reply infer/speculate math modbus net net/ip net/tcp ops ops/attention ops/quant \
     ops/quant/swar ops/ref platform/boot platform/common platform/drivers platform/drivers/block \
     platform/drivers/bus platform/drivers/net platform/drivers/usb platform/drivers/virtio loader platform/linux \
-    store tokenizer train train/dense train/exact train/fast uefi $(ROOMS_$(ARCH))
+    store tokenizer train train/dense train/exact train/fast uefi uefi/files uefi/menu uefi/screen \
+    $(ROOMS_$(ARCH))
 ROOM_FILES := $(patsubst %,kernel_c/%/room.mk,$(ROOMS))
 GROUPS := ENGINE ENGINE_NO_LM ENGINE_LM ENGINE_NO_TRAIN ENGINE_TRAIN ENGINE_LARGE ENGINE_NO_LARGE MODEL MODEL_TRAIN \
     BARE BARE_DRIVERS BARE_NO_DRIVERS BARE_NET BARE_NO_NET HOSTED RUNTIME UEFI SMALL BRANCHES NO_FP GENERATED FMA F16C
@@ -204,7 +205,7 @@ $(BARE_OBJECTS): FLAGS = $(FREESTANDING) $(NO_FP_FLAGS) $(SMALL_FLAGS)
 $(HOSTED_OBJECTS): FLAGS = $(HOSTED_FLAGS) $(SANITIZER)
 $(UEFI_OBJECTS): FLAGS = $(UEFI_FLAGS)
 $(patsubst %,$(OBJ)/uefi/kernel_c/%.o,$(basename $(filter $(GENERATED),$(UEFI)))): FLAGS += -I$(GEN)
-$(OBJ)/uefi/kernel_c/uefi/boot_menu.o: FLAGS += -DKGPT_VERSION='"$(VERSION)"'
+$(OBJ)/uefi/kernel_c/uefi/menu/boot_menu.o: FLAGS += -DKGPT_VERSION='"$(VERSION)"'
 
 $(OBJ)/%.o: %.c $(OBJ)/flags kernel_c/kernel.mk $(ROOM_FILES)
 	@mkdir -p $(@D)

@@ -1,7 +1,7 @@
 /* Device paths of firmware: lists of nodes with a type, a subtype and a length (UEFI Specification 2.10, 10). */
+#include "device_path.h"
 #include "kgpt/mem.h"
 #include "kgpt/utf8.h"
-#include "stick.h"
 
 #define TYPE_END 0x7F
 #define TYPE_MEDIA 4

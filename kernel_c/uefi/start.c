@@ -1,6 +1,6 @@
 /* The boot of kgpt.efi: from the firmware's entry to the kernel's. */
+#include "boot_menu.h"
 #include "processor.h"
-#include "stick.h"
 
 #define TEXT_OF_LIMIT "the load options are longer than 4095 bytes"
 

@@ -1,7 +1,9 @@
 /* What files of servers have in common, by HTTP and by TFTP: see stick.h. */
+#include "server.h"
+#include "files.h"
 #include "kgpt/str.h"
-#include "processor.h"
-#include "stick.h"
+#include "uefi/processor.h"
+#include "uefi/screen/screen.h"
 
 #define SILENCE_MS 30000
 #define KEYS_AFTER_MS 200 /* of silence Esc is looked for: a server that answers costs no look, and no key is lost */

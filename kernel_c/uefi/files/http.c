@@ -1,11 +1,13 @@
 /* Files of the server from which the firmware started the program by HTTP boot: see stick.h. The device path of the
  * program's device holds the URL, and the address that the machine got. */
+#include "files.h"
 #include "kgpt/format.h"
 #include "kgpt/mem.h"
 #include "kgpt/parse.h"
 #include "kgpt/str.h"
-#include "processor.h"
-#include "stick.h"
+#include "server.h"
+#include "uefi/device_path.h"
+#include "uefi/processor.h"
 
 #define TYPE_MESSAGING 3
 #define SUBTYPE_IPV4 12

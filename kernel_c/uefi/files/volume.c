@@ -1,7 +1,8 @@
 /* Files of the medium from which the firmware started the program, by Simple File System: see stick.h. */
+#include "files.h"
 #include "kgpt/format.h"
 #include "kgpt/mem.h"
-#include "stick.h"
+#include "uefi/device_path.h"
 
 static const char *reason_of(struct kg_stick *stick, kg_efi_status status)
 {

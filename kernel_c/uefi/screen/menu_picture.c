@@ -5,7 +5,7 @@
 #include "kgpt/palette.h"
 #include "kgpt/terminal.h"
 #include "kgpt/utf8.h"
-#include "stick.h"
+#include "screen.h"
 
 #define LOGO_ROW 1
 #define NAME_COLUMN 23

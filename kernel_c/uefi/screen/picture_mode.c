@@ -1,5 +1,5 @@
 /* Chooses the screen's mode for the kernel: the same list as boot/grub.cfg, so both paths give the same picture. */
-#include "stick.h"
+#include "screen.h"
 
 struct picture_size {
     uint32_t width, height;

@@ -1,11 +1,12 @@
 /* Files of the TFTP server from which the firmware booted the program by PXE, by the firmware's client: see stick.h.
  * What PXE has learnt of the server and of this machine stays in its protocol. */
+#include "files.h"
 #include "kgpt/format.h"
 #include "kgpt/mem.h"
 #include "kgpt/parse.h"
 #include "kgpt/str.h"
-#include "processor.h"
-#include "stick.h"
+#include "server.h"
+#include "uefi/processor.h"
 
 #define BLOCK "1428"  /* fits a packet of Ethernet, also through most tunnels */
 #define WINDOW "16"   /* blocks before an acknowledgement; older firmware does not know the option */

@@ -1,7 +1,9 @@
 /* Entries of the boot menu with a kernel of their own, which is a program for firmware: see stick.h. */
 #include "kgpt/format.h"
 #include "kgpt/mem.h"
-#include "stick.h"
+#include "program.h"
+#include "uefi/device_path.h"
+#include "uefi/files/files.h"
 
 #define CHOICE "menu=" /* load options of such a program: the entry's id, then its words */
 

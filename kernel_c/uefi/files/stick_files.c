@@ -1,11 +1,11 @@
 /* Files of the medium or server: see stick.h. */
-#include "processor.h"
-#include "stick.h"
-
+#include "files.h"
 #include "kgpt/format.h"
 #include "kgpt/mem.h"
 #include "kgpt/parse.h"
 #include "loader/progress.h"
+#include "uefi/processor.h"
+#include "uefi/screen/screen.h"
 
 #define DIGITS (2 * KG_SHA256_SIZE)
 #define DRAW_EVERY 200 /* ms */

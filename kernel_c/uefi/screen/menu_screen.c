@@ -1,9 +1,9 @@
 /* The boot menu in text: on serial ports, and where there are no pixels on the firmware's console, which firmware shows
  * on the screen, too. menu_picture.c draws it in pixels. */
-#include "processor.h"
-#include "stick.h"
-
 #include "kgpt/utf8.h"
+#include "screen.h"
+#include "uefi/device_path.h"
+#include "uefi/processor.h"
 
 #define COLUMNS_MAX 120
 #define ROWS_MAX 60

@@ -1,9 +1,11 @@
 /* The boot menu of the medium: see stick.h. */
-#include "processor.h"
-#include "stick.h"
-
+#include "uefi/boot_menu.h"
 #include "kgpt/format.h"
 #include "kgpt/mem.h"
+#include "program.h"
+#include "uefi/files/files.h"
+#include "uefi/processor.h"
+#include "uefi/screen/screen.h"
 
 #define MENU_FILE "/kgpt/menu.cfg"
 #define MODELS "/models"

@@ -1,0 +1,3 @@
+UEFI += \
+    uefi/menu/boot_menu.c \
+    uefi/menu/menu_program.c
