@@ -7,9 +7,9 @@
 #include "made_vocab.h"
 #include "promise.h"
 
-#define MOST_STEPS 120
+#define MOST_STEPS 80
 #define MOST_VALUES 512
-#define SCRATCH (256u << 10) /* clearing MADE_ROOM takes longer than all else */
+#define SCRATCH (128u << 10) /* clearing MADE_ROOM takes longer than all else */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -360,7 +360,7 @@ TARGETS = {
             "devices",
             (*_CORE,),
             640,
-            macros=("KG_USB_DEVICES=10u",),
+            macros=("KG_USB_DEVICES=10u", "KG_USB_STORAGES=3u", "NVME_STEP_US=5000u", "AHCI_STEP_US=1000u"),
             words=(
                 *(
                     "\\xf4\\x1a\\x44\\x10",
@@ -383,8 +383,8 @@ TARGETS = {
         Target(
             "xhci",
             (*_CORE,),
-            1024,
-            macros=("KG_USB_DEVICES=10u",),
+            512,
+            macros=("KG_USB_DEVICES=10u", "KG_USB_STORAGES=3u"),
             words=("\\x0f\\x01\\x02", "\\x01\\x01", "\\x05\\x0f", "\\x1a"),
         ),
         Target(
@@ -407,7 +407,13 @@ TARGETS = {
             1024,
             words=("KGCV\\x02\\x00\\x00\\x00", "KGPF\\x01\\x00\\x00\\x00", "\\xff\\xff\\xff\\xff"),
         ),
-        Target("net", _NET, 2048, words=("\\x01\\x80\\x02", "\\x01\\x00\\x10", "\\x05\\x12", "\\x73\\xff")),
+        Target(
+            "net",
+            _NET,
+            2048,
+            macros=("KG_ARP_ENTRIES=8u",),
+            words=("\\x01\\x80\\x02", "\\x01\\x00\\x10", "\\x05\\x12", "\\x73\\xff"),
+        ),
         Target(
             "dhcp",
             (*_IP, "kernel_c/net/dhcp.c", "kernel_c/net/dhcp_message.c"),
@@ -470,8 +476,8 @@ TARGETS = {
             64,
             # So that short texts fill them.
             macros=(
-                *("KG_MATCH_NODES=96u", "KG_MATCH_PLACES=160u", "KG_MATCH_STATES=40u", "KG_MATCH_MOVES=6144u"),
-                "KG_MATCH_SEEN=512u",
+                *("KG_MATCH_NODES=48u", "KG_MATCH_PLACES=128u", "KG_MATCH_STATES=40u", "KG_MATCH_MOVES=6144u"),
+                *("KG_MATCH_SEEN=1024u", "KG_MATCH_MASKS=2u"),
             ),
             words=("\\xff", "aab", "[1,", '{\\"\\":', "((", "true", "\\xe6\\x97\\xa5"),
         ),

@@ -5,7 +5,9 @@
 
 #include "kgpt/device.h"
 
+#ifndef KG_USB_STORAGES /* a fuzzer makes them few, so that short inputs use them all */
 #define KG_USB_STORAGES 8u
+#endif
 #define KG_USB_LUNS 4u
 #define KG_USB_REQUESTS 8u /* of one disk, waiting */
 
