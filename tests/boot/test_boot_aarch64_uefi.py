@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from boots import Boot, Kgpt, need, texts, uefi
+from boots import Boot, Kgpt, need, see, texts, uefi
 
 from kgpt_build.arch import of_name
 from kgpt_build.boot_modules import BootModule
@@ -59,6 +59,41 @@ def test_a_panic_under_firmware(boot_by_uefi: Boot, arm_efi: Path) -> None:
     headline, *frames = end.message.splitlines()
     assert headline.startswith("panic: UNDEF")
     assert any("kg_main kernel_c/app/main.c:" in frame for frame in frames)
+
+
+@pytest.mark.parametrize(
+    ("card", "words", "size"),
+    [
+        ("ramfb", "screen=safe", "800x600x32"),
+        pytest.param("ramfb", "", "1024x768x32", marks=pytest.mark.slow),
+        pytest.param("virtio-gpu-pci", "", "", marks=pytest.mark.slow),
+    ],
+)
+def test_the_screen_is_that_of_gop(boot_by_uefi: Boot, arm_efi: Path, card: str, words: str, size: str) -> None:
+    """The kernel's own ramfb has 1024x768 always: 800x600 is a mode that the loader set. A virtio-gpu has no
+    framebuffer (PixelBltOnly), and then there is no screen."""
+    guest = boot_by_uefi(f"samples=2 {words}", image=arm_efi, firmware=uefi(ARCH), card=card)
+    guest.expect(r"^kgpt> $")
+    assert [event.display for event in guest.events if isinstance(event, BootEvent)] == [size]
+    if not size:
+        assert "no screen: the loader gave no framebuffer" in guest.console
+        return
+    shown = see(guest, lambda screen: screen.text.rstrip().endswith("kgpt>"))
+    assert [line.split()[-1] for line in shown.lines if line.startswith("sample")] == NAMES
+    assert "booted by uefi" in shown.text
+    assert shown.status.lstrip().startswith("default | ")
+
+
+@pytest.mark.slow
+def test_a_picture_of_the_firmwares_screen(kgpt: Kgpt, arm_efi: Path, tmp_path: Path) -> None:
+    done = kgpt(
+        *("screenshot", arm_efi, "--firmware", "uefi", "--accel", "tcg", "--cmdline", "samples=2 screen=safe"),
+        *("--text", "-o", tmp_path / "screen.png"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[-1] for line in done.stdout.splitlines() if line.startswith("sample")] == NAMES
+    size = (tmp_path / "screen.png").read_bytes()[16:24]
+    assert (int.from_bytes(size[:4]), int.from_bytes(size[4:])) == (800, 600)
 
 
 @pytest.fixture(scope="module")
