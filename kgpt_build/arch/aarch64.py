@@ -11,7 +11,7 @@ _QEMU = QemuTarget(
     machines=("virt",),
     small_machine="virt",
     full_machine="virt",
-    machine_options={"virt": "acpi=off"},
+    machine_options={},
     drives={
         "usb": ("qemu-xhci", "usb-storage,drive=image,removable=on,bootindex=0"),
         "disk": ("virtio-blk-pci,drive=image,bootindex=0",),

@@ -42,7 +42,7 @@ RULES: tuple[Rule, ...] = (
 DEVICE_AXES: Axes = {
     "start": ("grub-bios", "grub-uefi", "direct-uefi"),
     "secure": ("off", "on"),
-    "keyboard": KEYBOARDS,
+    "keyboard": KEYBOARDS[1:],
     "disk": ("none", "usb", "nvme", "ahci", "virtio", "cd"),
     "memory": ("1024", "6144", "20480"),
 }

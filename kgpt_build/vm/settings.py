@@ -17,7 +17,7 @@ from kgpt_build.words import counted
 ACCELS = ("auto", "kvm", "tcg")
 MACHINES = ("auto", *(machine for arch in ALL for machine in arch.qemu.machines))
 MEDIA = ("kernel", "cdrom", "usb", "disk")
-KEYBOARDS = (DEFAULT.qemu.keyboard, "usb", "hub", "none")
+KEYBOARDS = ("auto", DEFAULT.qemu.keyboard, "usb", "hub", "none")
 
 TCG_TIMEOUT_FACTOR = 4.0
 """Factor for default time limits under TCG. A limit that the user gives is not multiplied."""
@@ -44,8 +44,9 @@ class RunSettings:
     """Show the screen in a window."""
     window: str = "gtk"
     """QEMU's kind of window (display.find_window)."""
-    keyboard: str = DEFAULT.qemu.keyboard
-    """The machine's own, if it has one; one on USB, or behind a hub there; none."""
+    keyboard: str = "auto"
+    """The machine's own, by its name; one on USB, or behind a hub there; none. auto: its own if it has one, else one on
+    USB beside a screen."""
     card: str = "VGA"
     """QEMU's graphics card; empty: none; by default that of the architecture. The small machine has none."""
     serial: bool = True
@@ -83,6 +84,9 @@ class RunSettings:
         _one_of("machine", self.machine, ("auto", *self.arch.qemu.machines), self.arch)
         _one_of("medium", self.medium, MEDIA)
         _one_of("keyboard", self.keyboard, KEYBOARDS)
+        if self.keyboard == DEFAULT.qemu.keyboard != self.arch.qemu.keyboard:
+            machine = self.arch.qemu.full_machine
+            raise UsageError(f"{machine} has no keyboard controller ({self.keyboard})", "give --keyboard usb")
         self._check_processors()
         if not 1 <= self.memory <= 1 << 20:
             raise UsageError(f"{self.memory} MB of memory: there can be 1 to {1 << 20}", "give --memory 128")
@@ -137,8 +141,8 @@ class RunSettings:
     @property
     def has_usb_keyboard(self) -> bool:
         """Is the keyboard on USB? So is that of a machine with a screen which has no other."""
-        if self.keyboard == DEFAULT.qemu.keyboard and not self.arch.qemu.keyboard:
-            return self.shown_card != ""
+        if self.keyboard == "auto":
+            return not self.arch.qemu.keyboard and self.shown_card != ""
         return self.keyboard in ("usb", "hub")
 
     @property

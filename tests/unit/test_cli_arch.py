@@ -46,6 +46,22 @@ def program(path: Path, machine: int) -> Path:
     return path
 
 
+def test_a_keyboard_that_no_machine_of_it_has(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["run", "--arch", ARM.name, "--keyboard", "i8042", "--dry-run"]) == UsageError.exit_code
+    said = capsys.readouterr().err
+    assert "virt has no keyboard controller (i8042)" in said
+    assert "give --keyboard usb" in said
+    own = RunSettings(Path("k"), keyboard="i8042")
+    assert not own.has_usb_keyboard
+    for keyboard, card, usb in (
+        ("auto", "ramfb", True),
+        ("auto", "", False),
+        ("usb", "", True),
+        ("none", "ramfb", False),
+    ):
+        assert RunSettings(Path("k"), keyboard=keyboard, card=card, arch=ARM).has_usb_keyboard is usb
+
+
 @pytest.mark.parametrize("name", TAKE_IT)
 def test_one_option_for_all(name: str) -> None:
     """A second definition would differ in its help, its default or its names."""

@@ -110,7 +110,7 @@ def device_options(command: Command) -> Command:
         default=KEYBOARDS[0],
         show_default=True,
         help="The machine's keyboard: at the keyboard controller, on USB, on USB behind a hub, or none. Kernels for "
-        "language models and trainings know USB.",
+        "language models and trainings know USB. auto: at the controller if the machine has one.",
     )
     disk = click.option(
         "--disk",

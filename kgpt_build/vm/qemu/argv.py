@@ -40,7 +40,7 @@ def qemu_argv(settings: RunSettings, channels: Channels, *, qemu: str = "") -> l
 def _machine(settings: RunSettings) -> list[str]:
     options = settings.arch.qemu.machine_options.get(settings.machine_type)
     qemu = settings.arch.qemu
-    controller = settings.keyboard == qemu.keyboard or qemu.is_small(settings.machine_type)
+    controller = settings.keyboard in ("auto", qemu.keyboard) or qemu.is_small(settings.machine_type)
     secure = settings.firmware.secure if settings.firmware else None
     no_keyboard = None if controller else qemu.no_keyboard
     words = (settings.machine_type, options, secure.machine_options if secure else None, no_keyboard)
