@@ -11,6 +11,7 @@ struct kg_uefi_limits {
 
 extern const struct kg_uefi_limits kg_uefi_limits;
 uint64_t kg_uefi_ticks(void);
+uint64_t kg_uefi_ticks_hz(void); /* 0: the processor does not tell */
 /* Prepares the way to the kernel, which is in its place. NULL, or the problem. */
 const char *kg_uefi_make_ramp(struct kg_uefi *u);
 _Noreturn void kg_uefi_enter(uint64_t ramp, uint64_t entry, uint64_t info);

@@ -59,12 +59,15 @@ struct kg_server {
     struct kg_efi_http_ipv4 address; /* of this machine, as its firmware has booted with it */
     kg_efi_handle child;
     struct kg_efi_http *http;
-    kg_efi_event event;
+    kg_efi_event event, timer;
+    struct kg_text asked; /* the file that is waited for */
+    uint64_t heard, told; /* when it last said something, in ticks; how many seconds of silence the screen shows */
 };
 
 /* Memory of the menu; one object, since the program has no variables. */
 struct kg_stick {
     struct kg_uefi *u;
+    const char *name; /* of the program, for titles */
     const struct kg_source *source;
     bool absent;
     struct kg_efi_file *root; /* of the medium; NULL for a server */
@@ -74,7 +77,7 @@ struct kg_stick {
     size_t columns, rows;                                     /* of the menu: what fits each of its outputs */
     struct kg_efi_text_output *outputs[KG_STICK_OUTPUTS_MAX]; /* in text */
     size_t n_outputs;
-    bool has_picture;
+    bool has_picture, cleared, drawing; /* drawing: a row is not complete */
     struct kg_menu_picture picture;
     struct kg_menu menu;
     struct kg_menu_view view;

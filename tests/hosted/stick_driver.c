@@ -59,20 +59,46 @@ static bool is_server;
 static void *back[5];
 static uint64_t now, key_taken;
 static uint16_t start_options[256];
+static struct {
+    kg_efi_notify notify;
+    void *context;
+    uint64_t period, due; /* in ticks */
+    bool runs;
+} timer;
+
+/* The timer's call interrupts whatever runs, but not itself. */
+static void pass_time(uint64_t us)
+{
+    uint64_t end = now + us;
+    while (timer.notify && !timer.runs && timer.period && timer.due <= end) {
+        now = timer.due > now ? timer.due : now;
+        timer.due += timer.period;
+        timer.runs = true;
+        timer.notify(&timer, timer.context);
+        timer.runs = false;
+    }
+    now = end > now ? end : now;
+}
 
 /* A millisecond has 1,000 ticks. */
 uint64_t kg_uefi_ticks(void)
 {
-    now += 200;
+    pass_time(200);
     if (++world.calls > CALLS_BEFORE_GIVING_UP) {
         __builtin_longjmp(back, 1);
     }
     return now;
 }
 
+/* The menu has to measure it. */
+uint64_t kg_uefi_ticks_hz(void)
+{
+    return 0;
+}
+
 static kg_efi_status KG_EFIAPI stall(uint64_t us)
 {
-    now += us;
+    pass_time(us);
     if (next_key == n_keys && ++world.calls > CALLS_BEFORE_GIVING_UP / 20) {
         __builtin_longjmp(back, 1);
     }
@@ -224,18 +250,30 @@ static kg_efi_status KG_EFIAPI destroy_child(struct kg_efi_service_binding *self
 static kg_efi_status KG_EFIAPI create_event(uint32_t type, uint64_t tpl, kg_efi_notify notify, void *context,
                                             kg_efi_event *event)
 {
-    (void)type;
     (void)tpl;
-    (void)notify;
-    (void)context;
     *event = &is_done;
+    if (type & KG_EFI_EVENT_TIMER) {
+        timer.notify = notify;
+        timer.context = context;
+        *event = &timer;
+    }
     world.events++;
+    return KG_EFI_SUCCESS;
+}
+
+static kg_efi_status KG_EFIAPI set_timer(kg_efi_event event, uint32_t how, uint64_t in_100_ns)
+{
+    (void)event;
+    timer.period = how == KG_EFI_TIMER_PERIODIC ? in_100_ns / 10 : 0;
+    timer.due = now + timer.period;
     return KG_EFI_SUCCESS;
 }
 
 static kg_efi_status KG_EFIAPI close_event(kg_efi_event event)
 {
-    (void)event;
+    if (event == &timer) {
+        timer.notify = NULL;
+    }
     world.events--;
     return KG_EFI_SUCCESS;
 }
@@ -290,7 +328,7 @@ static kg_efi_status KG_EFIAPI respond(struct kg_efi_http *self, struct kg_efi_h
     struct kg_efi_http_response *head = message->request_or_response;
     if (head && asked_method == METHOD_GET && world.tries_late) { /* as EDK II */
         world.tries_late--;
-        now += 5000000;
+        pass_time(5000000);
         token->status = KG_EFI_TIMEOUT;
         is_done = true;
         return KG_EFI_TIMEOUT;
@@ -487,6 +525,7 @@ void driver_begin(uint64_t memory, uint64_t size, const uint8_t *path, size_t pa
     world.most_bytes = world.fails_after = world.served_size = world.silent_after = UINT64_MAX;
     n_files = n_keys = next_key = n_said = 0;
     now = key_taken = 0;
+    memset(&timer, 0, sizeof timer);
     is_server = server;
     is_pxe = false;
     memcpy(device_path, path, path_size);
@@ -530,6 +569,7 @@ bool driver_run(void)
                                              .load_image = load_image,
                                              .start_image = start_image,
                                              .create_event = create_event,
+                                             .set_timer = set_timer,
                                              .close_event = close_event,
                                              .check_event = check_event,
                                              .free_pool = give_pool};

@@ -52,7 +52,7 @@ static kg_efi_status KG_EFIAPI tell_tftp_size(struct kg_efi_mtftp4 *self, const 
     }
     if (world.silent || world.tries_late || world.requests > world.silent_after) {
         world.tries_late -= world.tries_late > 0;
-        now += 1000000;
+        pass_time(1000000);
         return KG_EFI_TIMEOUT;
     }
     *packet = answer;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import mmap
+import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -188,6 +189,11 @@ SILENT = {
     "a model": (3, "/models/m.gguf", (ENTER, ESCAPE)),
 }
 """How many requests a server answers before it is silent, what is then waited for, and the keys of its user."""
+
+
+def silences(said: str, path: str) -> list[int]:
+    """The seconds without an answer that the screen has told."""
+    return [int(text) for text in re.findall(rf"{path}: no answer for (\d+) s of 30\. Esc ends the wait\.", said)]
 
 
 def lie(machine: Machine, change: dict[str, int]) -> None:

@@ -335,6 +335,24 @@ def test_firmware_that_waits_by_itself(make: Make) -> None:
     assert stopped.world.tries_late == 99
 
 
+def test_seconds_are_told_while_firmware_waits_by_itself(make: Make) -> None:
+    """By a timer: each try lasts 5 s. The menu is asked for, then comes."""
+    machine = make(HTTP)
+    machine.world.tries_late = 2
+    assert machine.run(FILES)
+    assert machine.modules == LOADED
+    assert sticks.silences(machine.said, "/kgpt/menu.cfg") == list(range(1, 10))
+
+
+def test_a_program_of_the_menu_comes_with_progress(make: Make) -> None:
+    machine = make(HTTP)
+    menu = b"timeout 0\nentry a A\nkernel /kgpt/other.efi\n"
+    machine.run({"/kgpt/menu.cfg": menu, "/kgpt/other.efi": MODEL})
+    assert machine.world.started == 1
+    assert "Loading /kgpt/other.efi. Esc: back to the menu." in machine.said
+    assert "100 %" in machine.said
+
+
 @pytest.mark.parametrize(
     "url",
     ["http://10.0.2.2:80/lm/kgpt.efi", "http://10.0.2.2:80/lm/EFI/BOOT/BOOTX64.EFI", "http://10.0.2.2:80/lm/x"],

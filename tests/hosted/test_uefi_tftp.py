@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -157,3 +158,32 @@ def test_a_server_that_answers_late(make: Make) -> None:
     silent.run(FILES)
     assert "/kgpt/menu.cfg: the server does not answer" in silent.said.replace("\n", " ")
     assert 65 <= silent.world.tries_late <= 71
+
+
+@pytest.mark.parametrize(("requests", "path", "keys"), sticks.SILENT.values(), ids=sticks.SILENT)
+def test_a_silent_server_is_told_each_second(
+    make: Make, requests: int, path: str, keys: tuple[tuple[int, int], ...]
+) -> None:
+    machine = make()
+    machine.world.silent_after = requests
+    machine.run(FILES, *keys[:-1])
+    assert sticks.silences(machine.said, path) == list(range(1, 31))
+    assert f"{path}: the server does not answer" in machine.said.replace("\n", " ")
+
+
+def test_a_server_that_answers_is_not_called_silent(make: Make) -> None:
+    machine = make()
+    assert machine.run(FILES)
+    assert "no answer" not in machine.said
+
+
+def test_a_server_that_says_nothing_of_a_missing_menu(make: Make) -> None:
+    """Some servers ignore requests for files that they do not have, and an appliance has no menu, and nobody beside
+    it: its kernel starts.
+    """
+    machine = make()
+    machine.world.silent = 1
+    assert machine.run(FILES)
+    left = [int(text) for text in re.findall(r"Starts without a menu in (\d+) s\.", machine.said)]
+    assert left == list(range(10, 0, -1))
+    assert machine.modules == []

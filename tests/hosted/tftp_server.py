@@ -8,14 +8,14 @@ import random
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 READ, DATA, ACKNOWLEDGE, ERROR, OPTIONS = 1, 3, 4, 5, 6
-SECONDS = 0.05
-"""After which the server sends a window again."""
 TRIES = 100
+SILENCE = 600.0
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,19 @@ class How:
     options: Mapping[str, str] | None = field(default_factory=dict)
     body: bytes | None = None
     """What is sent in place of the file."""
+    ignores_missing: bool = False
+    """Requests for files that are not there get no answer."""
+    silent_behind: tuple[str, int] | None = None
+    """The name of a file, and the blocks behind which nothing more comes of it."""
+    seconds: float = 0.05
+    """After which a window is sent again."""
     seed: int = 1
 
 
 class TftpServer:
     """Serves ``files`` by name."""
 
-    def __init__(self, files: Mapping[str, bytes], how: How) -> None:
+    def __init__(self, files: Mapping[str, bytes], how: How, address: tuple[str, int] = ("127.0.0.1", 0)) -> None:
         self.files, self.how = files, how
         self.requests: list[str] = []
         self.told: list[dict[str, str]] = []
@@ -48,7 +54,7 @@ class TftpServer:
         self.ends = False
         self.rng = random.Random(how.seed)
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
+        self.socket.bind(address)
         self.port = int(self.socket.getsockname()[1])
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -68,31 +74,37 @@ class TftpServer:
         name, mode, *words = packet[2:].rstrip(b"\0").decode().split("\0")
         assert mode == "octet"
         self.requests.append(name)
-        self.told.append(dict(zip(words[::2], words[1::2], strict=True)))
+        asked = dict(zip(words[::2], words[1::2], strict=True))
+        self.told.append(asked)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
-            own.settimeout(SECONDS)
+            own.settimeout(self.how.seconds)
             own.connect(client)
             try:
-                self._answer(own, name)
+                self._answer(own, name, asked)
             except OSError:
                 return  # the client has gone
 
-    def _answer(self, own: socket.socket, name: str) -> None:
+    def _answer(self, own: socket.socket, name: str, asked: Mapping[str, str]) -> None:
         how = self.how
         data = self.files.get(name)
+        if data is None and how.ignores_missing:
+            return
         if data is None or (how.error and not name.endswith((".sha256", ".kgct"))):
             code, text = how.error if how.error and data is not None else (1, "not found")
             own.send(struct.pack(">HH", ERROR, code) + text.encode() + b"\0")
             return
         body = data if how.body is None else how.body
-        block, window = how.block, how.window
+        stop = how.silent_behind[1] if how.silent_behind and how.silent_behind[0] == name else None
+        block, window = min(how.block, int(asked.get("blksize", 512))), min(how.window, int(asked.get("windowsize", 1)))
         if how.options is None:
-            self._send_blocks(own, body, 512, 1)
+            self._send_blocks(own, body, 512, 1, stop)
             return
-        options = {"tsize": str(len(data)), "blksize": str(block), "windowsize": str(window), **how.options}
+        known = {"tsize": str(len(data)), "blksize": str(block), "windowsize": str(window)}
+        options = {key: value for key, value in known.items() if key in asked}
+        options |= how.options
         words = "".join(f"{key}\0{value}\0" for key, value in options.items() if value)
         if self._until(own, struct.pack(">H", OPTIONS) + words.encode(), 0):
-            self._send_blocks(own, body, block, window)
+            self._send_blocks(own, body, block, window, stop)
 
     def _until(self, own: socket.socket, packet: bytes, number: int) -> bool:
         """Send until ``number`` is acknowledged."""
@@ -122,11 +134,14 @@ class TftpServer:
         for packet in packets:
             own.send(packet)
 
-    def _send_blocks(self, own: socket.socket, body: bytes, block: int, window: int) -> None:
-        """Go-back-N, as RFC 7440 has it."""
+    def _send_blocks(self, own: socket.socket, body: bytes, block: int, window: int, stop: int | None) -> None:
+        """Go-back-N, as RFC 7440 has it. Behind the block ``stop`` nothing comes."""
         count, done, tries = len(body) // block + 1, 0, 0
         while done < count and tries < TRIES:
-            until = min(done + window, count)
+            if stop is not None and done >= stop:
+                time.sleep(SILENCE)  # the port stays open: the client's machine must not hear that nobody is there
+                return
+            until = min(done + window, count if stop is None else stop)
             self._send(own, [
                 struct.pack(">HH", DATA, (number + 1) & 0xFFFF) + body[number * block : (number + 1) * block]
                 for number in range(done, until)

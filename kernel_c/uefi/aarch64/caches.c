@@ -25,6 +25,13 @@ uint64_t kg_uefi_ticks(void)
     return ticks;
 }
 
+uint64_t kg_uefi_ticks_hz(void)
+{
+    uint64_t hz;
+    __asm__("mrs %0, cntfrq_el0" : "=r"(hz));
+    return hz;
+}
+
 static void clean_caches(uint64_t base, uint64_t size)
 {
     uint64_t type;

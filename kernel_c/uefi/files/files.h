@@ -8,8 +8,8 @@
 extern const char kg_stick_stopped[]; /* why a file is not read: somebody has pressed Esc */
 /* Loads a small text file into memory that stays; `text->data` is NULL if there is none. */
 enum kg_status kg_stick_text(struct kg_stick *stick, struct kg_text path, struct kg_text *text);
-/* Loads a whole file into memory from kg_uefi_pages. */
-enum kg_status kg_stick_whole(struct kg_stick *stick, struct kg_text path, uint64_t *base, uint64_t *size);
+/* Loads a whole file into memory from kg_uefi_pages; `shown`: with progress, on a screen of its own. */
+enum kg_status kg_stick_whole(struct kg_stick *stick, struct kg_text path, bool shown, uint64_t *base, uint64_t *size);
 /* Reads the module's file with progress, compares its SHA-256, and adds it to the boot's modules. */
 enum kg_status kg_stick_module(struct kg_stick *stick, const struct kg_menu_module *module, size_t number, size_t all);
 /* Takes the next bytes of a file. Returns NULL, or why it wants no more. */

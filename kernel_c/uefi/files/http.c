@@ -64,13 +64,12 @@ static const char *wait_for_token(struct kg_stick *stick, struct kg_efi_http_tok
 {
     const struct kg_efi_boot_services *services = stick->u->system->boot;
     struct kg_efi_http *http = stick->server.http;
-    uint64_t begin = kg_uefi_ticks();
     if (kg_efi_failed(begun)) {
         return begun == KG_EFI_TIMEOUT ? kg_server_silent : kg_server_broken;
     }
     while (services->check_event(token->event) == KG_EFI_NOT_READY) {
         http->poll(http);
-        const char *problem = kg_server_patience(stick, begin);
+        const char *problem = kg_server_patience(stick);
         if (problem) {
             http->cancel(http, token);
             return problem;
@@ -115,11 +114,12 @@ static const char *receive_once(struct kg_stick *stick, struct http_answer *answ
  * Firmware waits for a head by itself, and looks at no key: EDK II for 5 s. Then it is asked again. */
 static const char *receive(struct kg_stick *stick, struct http_answer *answer, uint64_t *n)
 {
-    uint64_t begin = kg_uefi_ticks(), room = *n;
+    uint64_t room = *n;
+    kg_server_heard(stick);
     for (;;) {
         *n = room;
         const char *problem = receive_once(stick, answer, n);
-        const char *end = problem == kg_server_silent ? kg_server_patience(stick, begin) : problem;
+        const char *end = problem == kg_server_silent ? kg_server_patience(stick) : problem;
         if (problem != kg_server_silent || end) {
             return end;
         }
@@ -156,6 +156,7 @@ static bool read_length(struct kg_stick *stick, struct kg_efi_http_message *mess
 static const char *ask_once(struct kg_stick *stick, uint32_t method, struct kg_text path, uint64_t *length, uint64_t *n)
 {
     struct http_answer answer = {{0}, {0}};
+    kg_server_ask(stick, path);
     if (!open_connection(stick)) {
         return kg_server_no_card;
     }

@@ -71,8 +71,20 @@ static enum kg_status check_end(struct kg_stick_read *read)
                                      : refuse_file(read->stick, read->path, "it ends early", read->stick->source->hint);
 }
 
-enum kg_status kg_stick_whole(struct kg_stick *stick, struct kg_text path, uint64_t *base, uint64_t *size)
+static void show_loading(struct kg_stick *stick, struct kg_text path, const char *which)
 {
+    char text[160];
+    kg_format(text, sizeof text, "  Loading %.*s%s. Esc: back to the menu.", (int)(path.n < 60 ? path.n : 60),
+              path.data, which);
+    kg_stick_row(stick, 3, KG_MENU_PLAIN, text);
+}
+
+enum kg_status kg_stick_whole(struct kg_stick *stick, struct kg_text path, bool shown, uint64_t *base, uint64_t *size)
+{
+    if (shown) {
+        kg_stick_title(stick);
+        show_loading(stick, path, "");
+    }
     const char *problem = stick->source->size(stick, path, size);
     if (problem) {
         return refuse_source(stick, path, problem);
@@ -81,7 +93,8 @@ enum kg_status kg_stick_whole(struct kg_stick *stick, struct kg_text path, uint6
     if (!*base) {
         return refuse_file(stick, path, "there is no memory for it", "take a machine with more memory");
     }
-    struct kg_stick_read read = {.stick = stick, .path = path, .to = (uint8_t *)*base, .total = *size};
+    struct kg_stick_read read = {
+        .stick = stick, .path = path, .to = (uint8_t *)*base, .total = *size, .began = kg_uefi_ticks(), .shown = shown};
     kg_sha256_begin(&read.hash, 0);
     enum kg_status status = fetch_file(&read, path);
     status = status == KG_OK ? check_end(&read) : status;
@@ -96,7 +109,7 @@ enum kg_status kg_stick_text(struct kg_stick *stick, struct kg_text path, struct
     uint64_t base, size;
     *text = (struct kg_text){NULL, 0};
     stick->absent = false;
-    enum kg_status status = kg_stick_whole(stick, path, &base, &size);
+    enum kg_status status = kg_stick_whole(stick, path, false, &base, &size);
     if (status != KG_OK) {
         return stick->absent ? KG_OK : status;
     }
@@ -202,9 +215,8 @@ enum kg_status kg_stick_module(struct kg_stick *stick, const struct kg_menu_modu
     char text[120];
     uint64_t parts = parts_of(module->words);
     kg_sha256_begin(&read.hash, 0);
-    kg_format(text, sizeof text, "  Loading %.*s (%zu of %zu). Esc: back to the menu.",
-              (int)(module->path.n < 60 ? module->path.n : 60), module->path.data, number, all);
-    kg_stick_row(stick, 3, KG_MENU_PLAIN, text);
+    kg_format(text, sizeof text, " (%zu of %zu)", number, all);
+    show_loading(stick, module->path, text);
     enum kg_status status = walk_parts(&read, parts, false);
     if (status != KG_OK) {
         return status;

@@ -117,14 +117,14 @@ static const char *tftp_size(struct kg_stick *stick, struct kg_text path, uint64
 {
     char room[sizeof stick->server.url];
     const char *name = write_tftp_name(&stick->server, path, room);
-    uint64_t begin = kg_uefi_ticks();
     if (!name) {
         return "its name is too long";
     }
+    kg_server_ask(stick, path);
     for (;;) {
         const char *problem = ask_tftp_size(stick, name, size);
         kg_server_close(stick);
-        const char *end = problem == kg_server_silent ? kg_server_patience(stick, begin) : problem;
+        const char *end = problem == kg_server_silent ? kg_server_patience(stick) : problem;
         if (problem != kg_server_silent || end) {
             return end;
         }
@@ -160,7 +160,7 @@ static const char *follow_transfer(struct kg_stick *stick, struct kg_efi_mtftp4 
                                    struct kg_stick_read *read)
 {
     const struct kg_efi_boot_services *services = stick->u->system->boot;
-    uint64_t taken = 0, heard = kg_uefi_ticks();
+    uint64_t taken = 0;
     for (;;) {
         bool ended = services->check_event(stick->server.event) != KG_EFI_NOT_READY;
         uint64_t came = __atomic_load_n(&file->came, __ATOMIC_ACQUIRE);
@@ -168,10 +168,10 @@ static const char *follow_transfer(struct kg_stick *stick, struct kg_efi_mtftp4 
         if (came != taken) {
             stop = kg_stick_take(read, file->to + taken, came - taken);
             taken = came;
-            heard = kg_uefi_ticks();
+            kg_server_heard(stick);
         } else if (!ended) {
             tftp->poll(tftp);
-            stop = kg_server_patience(stick, heard);
+            stop = kg_server_patience(stick);
         }
         if (stop || ended) {
             return stop;
@@ -227,6 +227,7 @@ static const char *tftp_fetch(struct kg_stick *stick, struct kg_text path, struc
 {
     char room[sizeof stick->server.url];
     const char *name = write_tftp_name(&stick->server, path, room);
+    kg_server_ask(stick, path);
     const char *problem = name ? receive_file(stick, name, read) : "its name is too long";
     kg_server_close(stick);
     return problem;

@@ -11,18 +11,20 @@
 #define MODELS "/models"
 #define WAIT_US 20000
 #define NAME "kgpt " KGPT_VERSION
+#define ALONE_S 10 /* an error is shown where nobody has to see it: the kernel may not need a menu */
 
 static struct kg_text menu_text_of(const char *text)
 {
     return (struct kg_text){text, kg_strlen(text)};
 }
 
-/* Reads the menu file. Returns false if there is none. */
-static bool read_menu(struct kg_stick *stick)
+/* Reads the menu file. Returns false if there is none. `unread`: there may be none, but nobody says so. */
+static bool read_menu(struct kg_stick *stick, bool *unread)
 {
     struct kg_text text;
     kg_menu_begin(&stick->menu);
-    if (kg_stick_text(stick, menu_text_of(MENU_FILE), &text) != KG_OK) {
+    *unread = kg_stick_text(stick, menu_text_of(MENU_FILE), &text) != KG_OK;
+    if (*unread) {
         return true;
     }
     stick->error.message[0] = '\0';
@@ -95,7 +97,24 @@ static size_t words_that_fit(const char *text, size_t width)
     return end ? end : width;
 }
 
-static void show_error(struct kg_stick *stick)
+/* Until a key is pressed, or (`seconds` is not 0) for so long. */
+static void wait_for_key(struct kg_stick *stick, uint64_t seconds)
+{
+    char text[KG_MENU_ROW_BYTES];
+    uint64_t begin = kg_uefi_ticks(), shown = UINT64_MAX, passed = 0;
+    while (!kg_stick_key(stick) && (!seconds || passed < seconds)) {
+        if (passed != shown && seconds) {
+            kg_format(text, sizeof text, "  Starts without a menu in %llu s. Any key: now.",
+                      (unsigned long long)(seconds - passed));
+            kg_stick_row(stick, stick->rows - KG_MENU_LAST_ROW, KG_MENU_DIM, text);
+            shown = passed;
+        }
+        stick->u->system->boot->stall(WAIT_US);
+        passed = (kg_uefi_ticks() - begin) / stick->ticks_per_ms / 1000;
+    }
+}
+
+static void show_error(struct kg_stick *stick, uint64_t seconds)
 {
     char text[KG_MENU_ROW_BYTES];
     size_t width = stick->columns - 4, row = KG_MENU_HEAD;
@@ -109,10 +128,9 @@ static void show_error(struct kg_stick *stick)
     }
     kg_format(text, sizeof text, "  %.*s", (int)width, stick->error.hint);
     kg_stick_row(stick, 8, KG_MENU_PLAIN, text);
-    kg_stick_row(stick, stick->rows - KG_MENU_LAST_ROW, KG_MENU_DIM, "  Any key goes back to the menu.");
-    while (!kg_stick_key(stick)) {
-        stick->u->system->boot->stall(WAIT_US);
-    }
+    kg_stick_row(stick, stick->rows - KG_MENU_LAST_ROW, KG_MENU_DIM,
+                 stick->menu.n_entries ? "  Any key goes back to the menu." : "  Any key starts without a menu.");
+    wait_for_key(stick, seconds);
 }
 
 static void drop_modules(struct kg_stick *stick)
@@ -141,8 +159,7 @@ static enum kg_status load_entry(struct kg_stick *stick, const struct kg_menu_en
     struct kg_boot *boot = &stick->u->handover->boot;
     boot->excess = NULL;
     if (entry->n_modules) {
-        kg_stick_clear(stick);
-        kg_stick_row(stick, KG_MENU_NAME_ROW, KG_MENU_TITLE, "  " NAME);
+        kg_stick_title(stick);
     }
     for (size_t i = 0; i < entry->n_modules; i++) {
         enum kg_status status =
@@ -167,7 +184,7 @@ static void choose_and_load(struct kg_stick *stick)
         if (status == KG_OK) {
             return;
         }
-        show_error(stick);
+        show_error(stick, 0);
         kg_menu_wait(&stick->view);
     }
 }
@@ -181,20 +198,24 @@ void kg_uefi_boot_menu(struct kg_uefi *u)
     }
     memset(stick, 0, sizeof *stick);
     stick->u = u;
+    stick->name = "  " NAME;
     stick->chunk = chunk;
     kg_stick_clock(stick);
-    bool has_files = kg_stick_open_volume(stick) || kg_stick_open_server(stick) || kg_stick_open_tftp(stick);
-    if (!has_files || !read_menu(stick)) {
+    bool unread, has_files = kg_stick_open_volume(stick) || kg_stick_open_server(stick) || kg_stick_open_tftp(stick);
+    if (!has_files) {
         return;
     }
-    kg_stick_screen(stick);
+    kg_stick_screen(stick); /* nothing is drawn yet, if the server is not silent */
+    if (!read_menu(stick, &unread)) {
+        return;
+    }
     read_added_menus(stick);
     const struct kg_menu_entry *entry = kg_stick_named_entry(stick);
     if (entry && load_entry(stick, entry, stick->view.words) == KG_OK) {
         return;
     }
     if (stick->menu.n_entries == 0 || stick->error.message[0]) {
-        show_error(stick);
+        show_error(stick, unread && !stick->root ? ALONE_S : 0);
     }
     if (stick->menu.n_entries) {
         kg_menu_view_begin(&stick->view, &stick->menu, NAME, stick->columns, stick->rows);

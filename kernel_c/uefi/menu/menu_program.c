@@ -20,7 +20,7 @@ static kg_efi_status load_program(struct kg_stick *stick, struct kg_text file, k
                    ? services->load_image(false, stick->u->image, path, NULL, 0, program)
                    : KG_EFI_NOT_FOUND;
     }
-    if (kg_stick_whole(stick, file, &base, &size) != KG_OK) {
+    if (kg_stick_whole(stick, file, true, &base, &size) != KG_OK) {
         return stick->absent ? KG_EFI_NOT_FOUND : KG_EFI_LOAD_ERROR;
     }
     kg_efi_status status = services->load_image(false, stick->u->image, device, (void *)base, size, program);

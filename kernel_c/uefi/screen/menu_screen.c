@@ -7,6 +7,8 @@
 
 #define COLUMNS_MAX 120
 #define ROWS_MAX 60
+#define STALL_MS 2 /* the shortest of some counts: a virtual machine's processor may be taken away in between */
+#define STALLS 8
 /* Attributes as of VGA's text mode. */
 #define INK_PLAIN 0x07
 #define INK_TITLE 0x0F
@@ -17,9 +19,14 @@
 
 void kg_stick_clock(struct kg_stick *stick)
 {
-    uint64_t begin = kg_uefi_ticks();
-    stick->u->system->boot->stall(10000);
-    stick->ticks_per_ms = (kg_uefi_ticks() - begin) / 10 + 1;
+    uint64_t best = kg_uefi_ticks_hz() / 1000;
+    for (int i = 0; i < STALLS && kg_uefi_ticks_hz() == 0; i++) {
+        uint64_t begin = kg_uefi_ticks();
+        stick->u->system->boot->stall(UINT64_C(1000) * STALL_MS);
+        uint64_t ticks = (kg_uefi_ticks() - begin) / STALL_MS;
+        best = best && best < ticks ? best : ticks;
+    }
+    stick->ticks_per_ms = best ? best : 1;
 }
 
 /* Adds the consoles on serial ports. The firmware's console, which writes to all, would write over the picture. */
@@ -79,6 +86,8 @@ void kg_stick_screen(struct kg_stick *stick)
 
 void kg_stick_clear(struct kg_stick *stick)
 {
+    __atomic_store_n(&stick->drawing, true, __ATOMIC_SEQ_CST);
+    stick->cleared = true;
     for (size_t i = 0; i < stick->n_outputs; i++) {
         struct kg_efi_text_output *out = stick->outputs[i];
         out->enable_cursor(out, false);
@@ -88,6 +97,13 @@ void kg_stick_clear(struct kg_stick *stick)
     if (stick->has_picture) {
         kg_menu_picture_clear(&stick->picture);
     }
+    __atomic_store_n(&stick->drawing, false, __ATOMIC_SEQ_CST);
+}
+
+void kg_stick_title(struct kg_stick *stick)
+{
+    kg_stick_clear(stick);
+    kg_stick_row(stick, KG_MENU_NAME_ROW, KG_MENU_TITLE, stick->name);
 }
 
 /* Writes the row as wide as the screen: one column less, so that the last row does not scroll. */
@@ -113,12 +129,14 @@ static void write_text_row(struct kg_stick *stick, struct kg_efi_text_output *ou
 
 void kg_stick_row(struct kg_stick *stick, size_t row, enum kg_menu_look look, const char *text)
 {
+    __atomic_store_n(&stick->drawing, true, __ATOMIC_SEQ_CST);
     for (size_t i = 0; i < stick->n_outputs; i++) {
         write_text_row(stick, stick->outputs[i], row, look, text);
     }
     if (stick->has_picture) {
         kg_menu_picture_row(&stick->picture, row, stick->rows, look, text);
     }
+    __atomic_store_n(&stick->drawing, false, __ATOMIC_SEQ_CST);
 }
 
 uint32_t kg_stick_key(struct kg_stick *stick)

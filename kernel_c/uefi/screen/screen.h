@@ -8,6 +8,7 @@
 void kg_stick_clock(struct kg_stick *stick);  /* measures the ticks of a millisecond */
 void kg_stick_screen(struct kg_stick *stick); /* chooses the outputs */
 void kg_stick_clear(struct kg_stick *stick);
+void kg_stick_title(struct kg_stick *stick); /* clears, and writes the program's name */
 void kg_stick_row(struct kg_stick *stick, size_t row, enum kg_menu_look look, const char *text);
 uint32_t kg_stick_key(struct kg_stick *stick); /* 0: none */
 

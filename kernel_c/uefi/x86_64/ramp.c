@@ -20,6 +20,11 @@ uint64_t kg_uefi_ticks(void)
     return __builtin_ia32_rdtsc();
 }
 
+uint64_t kg_uefi_ticks_hz(void)
+{
+    return 0;
+}
+
 /* The ramp must be executable. Firmware that protects memory maps new pages without execution. */
 const char *kg_uefi_make_ramp(struct kg_uefi *u)
 {
