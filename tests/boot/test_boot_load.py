@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pace
 import pytest
-from boots import Boot, texts
+from boots import Boot, need, texts
 from file_server import Answer, Request, file_server, part, whole
 
+from kgpt_build.arch import DEFAULT, Arch, of_name
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.cli.shared.reach import free_port
+from kgpt_build.kernel.build import build_cached
+from kgpt_build.models import NO_MODEL
 from kgpt_build.vm.nets import Forward, Net
 
 FOLDER = Path(__file__).parents[1] / "fuzz" / "shell"
@@ -20,6 +23,15 @@ FILES = {"/talks.gguf": (FOLDER / "chat.gguf").read_bytes(), "/talks.kgct": (FOL
 HOST = "10.0.2.2"
 """This host's loopback address, as a machine on QEMU's user network sees it."""
 WORDS = "mode=generate prompt=ab seed=1 max_tokens=4 exit"
+ARM = of_name("aarch64")
+
+
+def _kernel(of_pc: Path, arch: Arch) -> Path:
+    """Without a model. The answers of all architectures are those of the PC's with a boot module."""
+    if arch is DEFAULT:
+        return of_pc
+    need(arch.qemu.program)
+    return build_cached(NO_MODEL, arch=arch)
 
 
 def _breaks(request: Request) -> Answer | None:
@@ -32,13 +44,24 @@ def _breaks(request: Request) -> Answer | None:
     return answer
 
 
-@pytest.mark.parametrize(("card", "machine"), [("virtio", "microvm"), ("e1000e", "q35")])
-def test_a_model_from_an_http_server(boot: Boot, kernel_without_model: Path, card: str, machine: str) -> None:
+@pytest.mark.parametrize(
+    ("card", "machine", "arch"),
+    [
+        ("virtio", "microvm", DEFAULT),
+        ("e1000e", "q35", DEFAULT),
+        pytest.param("virtio", "virt", ARM, marks=pytest.mark.slow),
+    ],
+    ids=["virtio-microvm", "e1000e-q35", "virtio-virt"],
+)
+def test_a_model_from_an_http_server(
+    boot: Boot, kernel_without_model: Path, card: str, machine: str, arch: Arch
+) -> None:
     module = boot(WORDS, kernel_without_model, modules=(BootModule(FOLDER / "chat.gguf"),))
     module.wait()
     with file_server(FILES, _breaks) as server:
         url = f"http://{HOST}:{server.port}/talks.gguf"
-        guest = boot(f"{WORDS} model={url}", kernel_without_model, machine=machine, nets=(Net(card),))
+        image = _kernel(kernel_without_model, arch)
+        guest = boot(f"{WORDS} model={url}", image, arch=arch, machine=machine, nets=(Net(card),))
         guest.expect(rf"^kgpt: {HOST}: the server has closed the connection; again in 0\.25 s$")
         guest.expect(r"talks\.gguf: 5 KB in \d+ ms")
         assert guest.wait().kind == "ok"
@@ -46,23 +69,36 @@ def test_a_model_from_an_http_server(boot: Boot, kernel_without_model: Path, car
     assert [request.start for request in server.asked("/talks.gguf")] == [0, 2000]
 
 
-def test_a_model_from_a_tftp_server(boot: Boot, kernel_without_model: Path) -> None:
+@pytest.mark.parametrize(
+    ("card", "machine", "arch"),
+    [("e1000", "pc", DEFAULT), pytest.param("virtio-net-pci", "virt", ARM, marks=pytest.mark.slow)],
+    ids=["x86_64", "aarch64"],
+)
+def test_a_model_from_a_tftp_server(
+    boot: Boot, kernel_without_model: Path, card: str, machine: str, arch: Arch
+) -> None:
     """QEMU's own server, which knows blksize and tsize, but no windowsize."""
     module = boot(WORDS, kernel_without_model, modules=(BootModule(FOLDER / "chat.gguf"),))
     module.wait()
-    extra = ("-netdev", f"user,id=boot,restrict=on,tftp={FOLDER}", "-device", "e1000,netdev=boot")
+    extra = ("-netdev", f"user,id=boot,restrict=on,tftp={FOLDER}", "-device", f"{card},netdev=boot")
     words = f"{WORDS} model=tftp://{HOST}/chat.gguf"
-    guest = boot(words, kernel_without_model, machine="pc", extra=extra)
+    guest = boot(words, _kernel(kernel_without_model, arch), arch=arch, machine=machine, extra=extra)
     assert guest.wait().kind == "ok"
     assert texts(guest) == texts(module) != []
 
 
-def test_it_serves_with_nothing_but_a_server(boot: Boot, kernel_without_model: Path) -> None:
+@pytest.mark.parametrize(
+    ("machine", "arch"),
+    [("microvm", DEFAULT), pytest.param("virt", ARM, marks=pytest.mark.slow)],
+    ids=["x86_64", "aarch64"],
+)
+def test_it_serves_with_nothing_but_a_server(boot: Boot, kernel_without_model: Path, machine: str, arch: Arch) -> None:
     port = free_port("127.0.0.1")
     net = Net("virtio", (Forward(port, 8080),))
     with file_server(FILES) as server:
         words = f"mode=serve ctx=32 seed=1 ip=10.0.2.15/24,gw={HOST} model=http://{HOST}:{server.port}/talks.gguf"
-        guest = boot(words, kernel_without_model, machine="microvm", nets=(net,), memory=256)
+        image = _kernel(kernel_without_model, arch)
+        guest = boot(words, image, arch=arch, machine=machine, nets=(net,), memory=256)
         guest.expect_event("serving")
     body = {"messages": [{"role": "user", "content": "ab"}], "max_tokens": 3}
     request = urllib.request.Request(

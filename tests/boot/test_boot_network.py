@@ -8,41 +8,50 @@ from __future__ import annotations
 import functools
 import http.server
 import shutil
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from netboots import CODE, VARIABLES, said_by
+from netboots import ARM, CARD, PC, Diskless, said_by
 from tiny_lm import write_lm
 
-from kgpt_build.arch import DEFAULT
 from kgpt_build.cli import invoke
 from kgpt_build.kernel.build import build_cached
-from kgpt_build.vm.variables import GLOBAL, Variable, with_variables
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not (shutil.which(DEFAULT.qemu.program) and CODE.is_file()), reason="QEMU or OVMF is missing"),
-]
-
-_MAC = "52:54:00:12:34:56"
-_NON_VOLATILE = 7  # at boot and run time, too
+pytestmark = pytest.mark.slow
+BOTH = pytest.mark.parametrize("machine", [PC, ARM], indirect=True, ids=["x86_64", "aarch64"], scope="module")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def machine(request: pytest.FixtureRequest) -> Diskless:
+    """A PC, unless the test says otherwise."""
+    found: Diskless = getattr(request, "param", PC)
+    if not found.is_here:
+        pytest.skip(f"{found.arch.qemu.program} or {found.code} is missing")
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, machine: Diskless) -> Path:
     """A folder to serve, with kgpt.efi."""
     folder = tmp_path_factory.mktemp("net")
-    shutil.copy(build_cached(with_efi=True).parent / "kgpt.efi", folder)
+    shutil.copy(build_cached(with_efi=True, arch=machine.arch).parent / "kgpt.efi", folder)
     return folder
 
 
-def test_pxe_boots_a_model(folder: Path) -> None:
-    net = ["-netdev", f"user,id=n,tftp={folder},bootfile=kgpt.efi", "-device", "virtio-net-pci,netdev=n,bootindex=0"]
-    text = said_by(net, VARIABLES, folder)
+@pytest.mark.parametrize(
+    ("machine", "card"),
+    [(PC, "virtio-net-pci,netdev=n,bootindex=0"), (PC, CARD), (ARM, CARD)],
+    indirect=["machine"],
+    ids=["x86_64 with iPXE", "x86_64", "aarch64"],
+    scope="module",
+)
+def test_pxe_boots_a_model(folder: Path, machine: Diskless, card: str) -> None:
+    net = ["-netdev", f"user,id=n,tftp={folder},bootfile=kgpt.efi", "-device", card]
+    serial = folder.parent / "serial"
+    text = said_by([*machine.argv(serial), *net], serial)
     assert "PXE" in text
     assert "booted by uefi" in text
     assert "20 samples," in text
@@ -69,15 +78,11 @@ class Server:
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
 
-    def boot(self, folder: Path, until: str, escape_at: str = "") -> str:
+    def boot(self, machine: Diskless, folder: Path, until: str, escape_at: str = "") -> str:
         """The serial port's text of a machine that starts kgpt.efi from this server."""
-        variables = folder.parent / "http.fd"
-        option = _load_option(f"http://10.0.2.2:{self.http.server_address[1]}/kgpt.efi")
-        order = Variable("BootOrder", GLOBAL, _NON_VOLATILE, struct.pack("<H", 0x42))
-        own = (Variable("Boot0042", GLOBAL, _NON_VOLATILE, option), order)
-        variables.write_bytes(with_variables(VARIABLES.read_bytes(), own, "variables"))
-        net = ["-netdev", "user,id=n", "-device", f"virtio-net-pci,netdev=n,addr=3,mac={_MAC}"]
-        return said_by(net, variables, folder, until, escape_at)
+        serial = folder.parent / "serial"
+        url = f"http://10.0.2.2:{self.http.server_address[1]}/kgpt.efi"
+        return said_by(machine.http_argv(serial, url), serial, until, escape_at)
 
 
 Lie = Callable[[http.server.SimpleHTTPRequestHandler], None]
@@ -98,9 +103,10 @@ def serve() -> Iterator[Callable[[Path], Server]]:
         server.http.server_close()
 
 
-def test_http_boots_a_model(folder: Path, serve: Callable[[Path], Server]) -> None:
+@BOTH
+def test_http_boots_a_model(folder: Path, serve: Callable[[Path], Server], machine: Diskless) -> None:
     server = serve(folder)
-    text = server.boot(folder, "20 samples,")
+    text = server.boot(machine, folder, "20 samples,")
     assert "booted by uefi" in text, text[-2000:]
     assert "20 samples," in text
     assert "GET /kgpt.efi HTTP/1.1" in server.requests
@@ -108,31 +114,35 @@ def test_http_boots_a_model(folder: Path, serve: Callable[[Path], Server]) -> No
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def served(tmp_path_factory: pytest.TempPathFactory, machine: Diskless) -> Path:
     """A folder of kgpt image net: a language model, and the kernel of the default model."""
     base = tmp_path_factory.mktemp("served")
     model, out = write_lm(base / "tiny.gguf", fields={"general.name": "Tiny"}), base / "folder"
-    words = ("--timeout", "1", "--cmdline", "exit max_tokens=4", "-o", str(out))
+    words = ("--arch", machine.arch.name, "--timeout", "1", "--cmdline", "exit max_tokens=4", "-o", str(out))
     assert invoke(["image", "net", str(model), "default", "--default", "tiny-generate", *words]) == 0
     return out
 
 
-def test_http_boots_a_model_that_lies_beside_it(served: Path, serve: Callable[[Path], Server]) -> None:
+@BOTH
+def test_http_boots_a_model_that_lies_beside_it(
+    served: Path, serve: Callable[[Path], Server], machine: Diskless
+) -> None:
     server = serve(served)
-    text = server.boot(served, "weights")
+    text = server.boot(machine, served, "weights")
     assert "100 %" in text
     assert "tiny.gguf: 24 KB, SHA-256 as expected (checked while it was read)" in text
     assert "memory: weights" in text
     assert "GET /models/tiny.gguf HTTP/1.1" in server.requests
 
 
-def test_http_starts_a_kernel_of_the_menu(served: Path, serve: Callable[[Path], Server]) -> None:
+@BOTH
+def test_http_starts_a_kernel_of_the_menu(served: Path, serve: Callable[[Path], Server], machine: Diskless) -> None:
     menu = served / "kgpt" / "menu.cfg"
     text = menu.read_text()
     try:
         menu.write_text(text.replace("default tiny-generate", "default default-generate"))
         server = serve(served)
-        said = server.boot(served, "20 samples,")
+        said = server.boot(machine, served, "20 samples,")
     finally:
         menu.write_text(text)
     assert "20 samples," in said
@@ -170,10 +180,10 @@ def _late(handler: http.server.SimpleHTTPRequestHandler) -> None:
     http.server.SimpleHTTPRequestHandler.do_GET(handler)
 
 
-def test_a_server_that_answers_late(served: Path, serve: Callable[[Path], Server]) -> None:
+def test_a_server_that_answers_late(served: Path, serve: Callable[[Path], Server], machine: Diskless) -> None:
     server = serve(served)
     server.lies["/models/tiny.gguf"] = _late
-    text = server.boot(served, "weights")
+    text = server.boot(machine, served, "weights")
     assert "memory: weights" in text, text[-2000:]
     assert server.requests.count("GET /models/tiny.gguf HTTP/1.1") == 1
 
@@ -184,10 +194,12 @@ def _silent(handler: http.server.SimpleHTTPRequestHandler) -> None:
     handler.close_connection = True
 
 
-def test_esc_ends_the_wait_for_a_silent_server(served: Path, serve: Callable[[Path], Server]) -> None:
+def test_esc_ends_the_wait_for_a_silent_server(
+    served: Path, serve: Callable[[Path], Server], machine: Diskless
+) -> None:
     server = serve(served)
     server.lies["/models/tiny.gguf"] = _silent
-    text = server.boot(served, "Any key goes back to the menu.", escape_at="Esc: back to the menu.")
+    text = server.boot(machine, served, "Any key goes back to the menu.", escape_at="Esc: back to the menu.")
     assert "/models/tiny.gguf: reading was stopped by Esc" in text, text[-2000:]
     assert "does not answer" not in text
 
@@ -201,35 +213,27 @@ def _answer(handler: http.server.SimpleHTTPRequestHandler, size: int, body: byte
 
 
 @pytest.mark.parametrize(
-    ("lie", "said"),
+    ("machine", "lie", "said"),
     [
-        (_not_found, "/models/tiny.gguf: it is not on the server (404)"),
-        (_refused, "/models/tiny.gguf: the server does not give it"),
-        (_damaged, "/models/tiny.gguf: it is damaged: its SHA-256 is "),
-        (_short, "/models/tiny.gguf: the connection to the server broke"),
-        (_smaller, "/models/tiny.gguf: it ends early"),
+        (PC, _not_found, "/models/tiny.gguf: it is not on the server (404)"),
+        (PC, _refused, "/models/tiny.gguf: the server does not give it"),
+        (PC, _damaged, "/models/tiny.gguf: it is damaged: its SHA-256 is "),
+        (PC, _short, "/models/tiny.gguf: the connection to the server broke"),
+        (PC, _smaller, "/models/tiny.gguf: it ends early"),
+        (ARM, _not_found, "/models/tiny.gguf: it is not on the server (404)"),
+        (ARM, _damaged, "/models/tiny.gguf: it is damaged: its SHA-256 is "),
+        (ARM, _short, "/models/tiny.gguf: the connection to the server broke"),
     ],
-    ids=["404", "403", "damaged", "breaks off", "smaller"],
+    indirect=["machine"],
+    ids=["404", "403", "damaged", "breaks off", "smaller", "aarch64 404", "aarch64 damaged", "aarch64 breaks off"],
+    scope="module",
 )
 def test_a_server_that_lies_is_refused_in_one_line(
-    served: Path, serve: Callable[[Path], Server], lie: Lie, said: str
+    served: Path, serve: Callable[[Path], Server], machine: Diskless, lie: Lie, said: str
 ) -> None:
     server = serve(served)
     server.lies["/models/tiny.gguf"] = lie
-    text = server.boot(served, "Any key goes back to the menu.")
+    text = server.boot(machine, served, "Any key goes back to the menu.")
     assert "kgpt: NOT STARTED" in text
     assert said in text, text[-2000:]
     assert "booted by" not in text
-
-
-def _load_option(uri: str) -> bytes:
-    """EFI_LOAD_OPTION of ``uri`` on the card in slot 3 (UEFI Specification 2.10, sections 3.1.3 and 10.3)."""
-    mac = bytes.fromhex(_MAC.replace(":", "")).ljust(32, b"\0") + b"\1"
-    acpi = _node(2, 1, struct.pack("<II", 0x0A0341D0, 0))  # PciRoot(0)
-    path = acpi + _node(1, 1, bytes([0, 3])) + _node(3, 11, mac) + _node(3, 12, bytes(23))
-    path += _node(3, 24, uri.encode()) + _node(0x7F, 0xFF, b"")
-    return struct.pack("<IH", 1, len(path)) + "kgpt\0".encode("utf-16-le") + path
-
-
-def _node(kind: int, subtype: int, data: bytes) -> bytes:
-    return struct.pack("<BBH", kind, subtype, 4 + len(data)) + data
