@@ -11,6 +11,7 @@
 #define RSDP_XSDT 24
 
 #define HEADER_LENGTH 4
+#define MADT_ENTRIES 44
 #define TABLE_SIZE_MAX (1u << 22) /* plausibility limit: the DSDT of a large server has a fourth of it */
 
 static uint64_t number_at(const uint8_t *bytes, uint32_t size)
@@ -84,6 +85,27 @@ static bool find_in(const struct kg_acpi *acpi, uint64_t root, uint32_t width, c
 bool kg_acpi_find(const struct kg_acpi *acpi, const char *signature, uint32_t n, struct kg_acpi_table *table)
 {
     return find_in(acpi, acpi->xsdt, 8, signature, &n, table) || find_in(acpi, acpi->rsdt, 4, signature, &n, table);
+}
+
+const char *kg_acpi_visit_madt(const struct kg_acpi *acpi, void *to,
+                               void (*visit)(void *to, const struct kg_acpi_table *madt, struct kg_madt_entry entry))
+{
+    struct kg_acpi_table madt;
+    if (!kg_acpi_find(acpi, "APIC", 0, &madt)) {
+        return "the ACPI tables have no usable MADT";
+    }
+    if (madt.size < MADT_ENTRIES) {
+        return "the MADT is cut short";
+    }
+    for (uint32_t at = MADT_ENTRIES; at < madt.size;) {
+        uint32_t size = (uint32_t)kg_acpi_field(&madt, at + 1, 1);
+        if (size < 2 || size > madt.size - at) {
+            return "an entry of the MADT is cut short";
+        }
+        visit(to, &madt, (struct kg_madt_entry){at, size, madt.bytes[at]});
+        at += size;
+    }
+    return NULL;
 }
 
 /* Since ACPI 2.0 the RSDP is longer and has a second checksum over all its bytes. Returns 0 if the RSDP is older, or

@@ -3,8 +3,6 @@
 #include "acpi_tables.h"
 #include "kgpt/mem.h"
 
-#define MADT_ENTRIES 44
-
 /* Offsets in the tables. */
 enum { FADT_ARM_FLAGS = 129 };
 enum { GTDT_VIRTUAL_TIMER = 64 };
@@ -55,52 +53,38 @@ static void add_processor(struct kg_acpi_gic *gic, const struct kg_acpi_table *m
     }
 }
 
-static void read_gic_entry(struct kg_acpi_gic *gic, const struct kg_acpi_table *madt, uint32_t at)
+static void read_gic_entry(void *to, const struct kg_acpi_table *madt, struct kg_madt_entry entry)
 {
-    uint64_t type = kg_acpi_field(madt, at, 1), n = kg_acpi_field(madt, at + 1, 1);
-    if (type == ENTRY_GICC && n >= GICC_LEAST) {
+    struct kg_acpi_gic *gic = to;
+    uint32_t at = entry.at;
+    if (entry.type == ENTRY_GICC && entry.size >= GICC_LEAST) {
         add_processor(gic, madt, at);
-    } else if (type == ENTRY_GICD && n >= GICD_LEAST && !gic->distributor) {
+    } else if (entry.type == ENTRY_GICD && entry.size >= GICD_LEAST && !gic->distributor) {
         gic->distributor = kg_acpi_field(madt, at + GICD_BASE, 8);
         gic->version = (uint8_t)kg_acpi_field(madt, at + GICD_VERSION, 1);
-    } else if (type == ENTRY_GICR && n >= GICR_LEAST) {
+    } else if (entry.type == ENTRY_GICR && entry.size >= GICR_LEAST) {
         add_frames(gic, kg_acpi_field(madt, at + GICR_BASE, 8), kg_acpi_field(madt, at + GICR_LENGTH, 4));
     }
 }
 
-/* Without entries of their own the redistributors are told by the processors. */
-static void read_frames_of_processors(struct kg_acpi_gic *gic, const struct kg_acpi_table *madt)
+static void read_frames_of_processor(void *gic, const struct kg_acpi_table *madt, struct kg_madt_entry entry)
 {
-    for (uint32_t at = MADT_ENTRIES, n; at + 2 <= madt->size && (n = (uint32_t)kg_acpi_field(madt, at + 1, 1)) >= 2;
-         at += n) {
-        if (kg_acpi_field(madt, at, 1) == ENTRY_GICC && n >= GICC_LEAST) {
-            add_frames(gic, kg_acpi_field(madt, at + GICC_FRAMES, 8), FRAMES_SIZE);
-        }
+    if (entry.type == ENTRY_GICC && entry.size >= GICC_LEAST) {
+        add_frames(gic, kg_acpi_field(madt, entry.at + GICC_FRAMES, 8), FRAMES_SIZE);
     }
 }
 
 const char *kg_acpi_find_gic(struct kg_acpi_gic *gic, const struct kg_acpi *acpi)
 {
-    struct kg_acpi_table madt;
     memset(gic, 0, sizeof *gic);
-    if (!kg_acpi_find(acpi, "APIC", 0, &madt)) {
-        return "the ACPI tables have no usable MADT";
+    const char *problem = kg_acpi_visit_madt(acpi, gic, read_gic_entry);
+    if (!problem && gic->n_frames == 0) { /* without entries of their own the processors tell the redistributors */
+        problem = kg_acpi_visit_madt(acpi, gic, read_frames_of_processor);
     }
-    for (uint32_t at = MADT_ENTRIES; at < madt.size;) {
-        uint32_t n = (uint32_t)kg_acpi_field(&madt, at + 1, 1);
-        if (n < 2 || n > madt.size - at) {
-            return "an entry of the MADT is cut short";
-        }
-        read_gic_entry(gic, &madt, at);
-        at += n;
-    }
-    if (gic->n_frames == 0) {
-        read_frames_of_processors(gic, &madt);
-    }
-    if (gic->version == 0) { /* firmware before ACPI 6.0 does not tell */
+    if (!problem && gic->version == 0) { /* firmware before ACPI 6.0 does not tell */
         gic->version = gic->interface ? 2 : gic->n_frames ? 3 : 0;
     }
-    return gic->n_cpus ? NULL : "the MADT lists no processor";
+    return problem ? problem : gic->n_cpus ? NULL : "the MADT lists no processor";
 }
 
 enum kg_acpi_psci kg_acpi_find_psci(const struct kg_acpi *acpi)

@@ -16,4 +16,13 @@ uint64_t kg_acpi_field(const struct kg_acpi_table *table, uint32_t at, uint32_t 
 /* A generic address structure. The address is 0 if its address space is unsupported. */
 struct kg_acpi_register kg_acpi_register_at(const struct kg_acpi_table *table, uint32_t at);
 
+/* An entry of the MADT, which lies at `at` in the table. */
+struct kg_madt_entry {
+    uint32_t at, size, type;
+};
+
+/* Calls `visit` with each entry of the MADT (ACPI 6.5, 5.2.12), in their order. Returns NULL, or the problem. */
+const char *kg_acpi_visit_madt(const struct kg_acpi *acpi, void *to,
+                               void (*visit)(void *to, const struct kg_acpi_table *madt, struct kg_madt_entry entry));
+
 #endif

@@ -19,6 +19,7 @@ import acpi
 import disks
 import keyboards
 import lm_tiny
+import test_arm_acpi
 import trees
 from blocks import Ahci, Blk, Nvme
 from cards import E1000, E1000e, VirtioNet
@@ -268,6 +269,21 @@ def _machines() -> Iterator[bytes]:
     yield b"\1" + acpi.memory([acpi.fadt(132)], dsdt=acpi.table(b"DSDT", long_length)).data
     yield b"\1" + acpi.memory([acpi.madt(), acpi.hpet(0)], rsdt=False).data
     yield b"\1" + acpi.memory().data[:-1]
+    yield from (b"\1" + machine.data for machine in _arm_machines())
+
+
+def _arm_machines() -> Iterator[acpi.Memory]:
+    """GICv2 and v3, redistributors of their own and of processors, GTDT, SPCR, MCFG, devices of the DSDT."""
+    ports = test_arm_acpi.spcr(3, acpi.register(0x9000000, acpi.MEMORY, 32), 8, 33)
+    bus = acpi.mcfg((0x4010000000, 0, 0, 255))
+    timer = acpi.table(b"GTDT", struct.pack("<28x7I", 29, 0, 30, 0, 27, 0, 26) + bytes(12), revision=2)
+    old = [test_arm_acpi.gicd(0x8000000, 2), *(test_arm_acpi.gicc(i, interface=0x8010000) for i in range(2))]
+    new = [test_arm_acpi.gicd(0x8000000, 3), test_arm_acpi.gicc(0), test_arm_acpi.gicr(0x80A0000, 0xF60000)]
+    own = [test_arm_acpi.gicd(0x8000000, 0)]
+    own += [test_arm_acpi.gicc(i, frames=at) for i, at in enumerate((1 << 28, (1 << 28) + (1 << 17), 1 << 29))]
+    yield test_arm_acpi.machine(old, ports, bus, timer)
+    yield test_arm_acpi.machine(new, ports, bus, timer, flags=1)
+    yield test_arm_acpi.machine(own, ports, timer, flags=0)
 
 
 def _trees() -> Iterator[bytes]:

@@ -223,7 +223,7 @@ _SHELL_WORDS = (
 
 _ACPI_WORDS = (
     *("RSD PTR ", "XSDT", "RSDT", "APIC", "FACP", "HPET", "DSDT", "SSDT", "_S5_", "\\x08\\\\_S5_\\x12\\x05\\x02"),
-    *("LNRO0005\\x00", "\\x86\\x09\\x00"),
+    *("LNRO0005\\x00", "\\x86\\x09\\x00", "GTDT", "SPCR", "MCFG", "\\x0b\\x50", "\\x0c\\x18", "\\x0e\\x10"),
     *(
         "\\x00\\x08",
         "\\x09\\x10",
