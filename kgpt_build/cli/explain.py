@@ -192,11 +192,12 @@ def _trace(model: GgufModel, weights: Mapping[str, FloatArray], words: list[str]
     from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.explain.collect import collect, told_lines
     from kgpt_build.explain.trace import Source
+    from kgpt_build.kernel.hosted import same_instructions
 
     with shown_progress() as progress:
         ran = _boot(model, words, ctx, build, progress) if build.target == "bare" else None
         if ran is None or not _refused(ran.lines):
-            mask = [f"cpumask={ran.isa}"] if ran and build.arch is of_host() else []
+            mask = same_instructions(build.arch, ran.isa) if ran else []
             hosted = _run_hosted(model, [*words, *mask], build, progress)
         else:
             hosted = ran

@@ -82,10 +82,13 @@ def command(
 def _runs(
     model: Model, prompt: str, toolchain: str, arch: Arch, cpu: str, accel: str
 ) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
-    """The events of the greedy and of the sampled runs, by name. The process uses the instruction set of QEMU's run."""
+    """The events of the greedy and of the sampled runs, by name.
+
+    The process uses the instruction set of QEMU's run, if both have the same architecture.
+    """
     from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.kernel.build import build_cached
-    from kgpt_build.kernel.hosted import run_hosted
+    from kgpt_build.kernel.hosted import run_hosted, same_instructions
     from kgpt_build.verify.microgpt import cmdline_words, sampled_words
 
     with shown_progress() as progress:
@@ -94,7 +97,7 @@ def _runs(
     found: list[dict[str, list[Any]]] = []
     for words in (cmdline_words(prompt), sampled_words(prompt)):
         in_qemu = _boot(kernel, words, arch, cpu, accel)
-        mask = [f"cpumask={event['isa']}" for event in in_qemu if event["event"] == "cpu"]
+        mask = [word for event in in_qemu if event["event"] == "cpu" for word in same_instructions(arch, event["isa"])]
         lines = run_hosted(hosted, " ".join([*words, *mask]), timeout=TIMEOUT)
         found.append({"qemu": in_qemu, "hosted": [json.loads(line) for line in lines]})
     return found[0], found[1]

@@ -37,17 +37,20 @@ def run(model: GgufModel, prompt: str, *, toolchain: str, arch: Arch, cpu: str, 
 def _runs(
     model: GgufModel, words: list[str], ctx: int, toolchain: str, arch: Arch, cpu: str, accel: str
 ) -> list[LmRun]:
-    """The events of the kernel in QEMU and of the process, which uses the same instruction set."""
+    """The events of the kernel in QEMU and of the process.
+
+    The process uses the same instruction set, if both have the same architecture.
+    """
     from kgpt_build.cli.shared.progress import shown_progress
     from kgpt_build.kernel.build import build_cached
-    from kgpt_build.kernel.hosted import run_hosted
+    from kgpt_build.kernel.hosted import run_hosted, same_instructions
     from kgpt_build.verify.lm import KV, read_run
 
     with shown_progress() as progress:
         kernel = build_cached(model, toolchain=toolchain, arch=arch, progress=progress)
         hosted = build_cached(model, toolchain=toolchain, target="hosted", arch=of_host(), progress=progress)
     in_qemu = read_run("qemu", _boot(kernel, words, ctx, KV, arch, cpu, accel))
-    lines = run_hosted(hosted, " ".join([*words, f"cpumask={in_qemu.isa}"]), timeout=TIMEOUT)
+    lines = run_hosted(hosted, " ".join([*words, *same_instructions(arch, in_qemu.isa)]), timeout=TIMEOUT)
     events = [json.loads(line) for line in lines]
     refused = next((event for event in events if event["event"] == "error"), None)
     if refused:

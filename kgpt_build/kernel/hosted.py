@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from kgpt_build.arch import of_elf_machine, of_host
+from kgpt_build.arch import Arch, of_elf_machine, of_host
 from kgpt_build.boot_modules import BootModule
 from kgpt_build.bound_process import start_bound
 from kgpt_build.errors import FAILED, OK, REFUSED, RunTimeout, ToolMissing
@@ -41,6 +41,14 @@ def run_hosted(
         lines = b"".join(process.pieces()).splitlines(keepends=True)
         process.check(has_spoken=bool(lines))
     return lines
+
+
+def same_instructions(arch: Arch, isa: str) -> list[str]:
+    """Words with which a process of this machine uses the instruction set that a kernel for ``arch`` told as ``isa``.
+
+    None for a kernel of another architecture, whose instruction sets have other names: then each takes its best one.
+    """
+    return [f"cpumask={isa}"] if arch is of_host() else []
 
 
 def emulator_for(binary: Path) -> list[str]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ from test_verify_microgpt import change_logits, events, sampled_events
 from toy import toy_model
 
 from kgpt_build import models
-from kgpt_build.cli import invoke
+from kgpt_build.arch import ALL, Arch, of_host
+from kgpt_build.cli import invoke, verify_lm
 from kgpt_build.cli import verify as command
+from kgpt_build.kernel import build, hosted
 
 
 @pytest.fixture
@@ -79,3 +82,29 @@ def test_another_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: 
     monkeypatch.setattr(command, "_runs", lambda *_: (runs, sampled))
     assert invoke(["verify", str(tmp_path / "m.gguf"), "--prompt", "a"]) == 0
     assert model.sha256 in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("language_model", [False, True])
+@pytest.mark.parametrize("arch", ALL, ids=lambda arch: arch.name)
+def test_the_process_gets_the_instruction_set_of_its_own_architecture(
+    arch: Arch, language_model: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one's instruction sets mean nothing to it."""
+    said: list[str] = []
+
+    def run_hosted(_: Path, words: str, timeout: float) -> list[bytes]:
+        said.append(words)
+        return []
+
+    module = verify_lm if language_model else command
+    monkeypatch.setattr(build, "build_cached", lambda *_, **__: Path("kernel.elf"))
+    monkeypatch.setattr(module, "_boot", lambda *_: [{"event": "cpu", "isa": "special"}])
+    monkeypatch.setattr("kgpt_build.verify.lm.read_run", lambda *_: SimpleNamespace(isa="special"))
+    monkeypatch.setattr(hosted, "run_hosted", run_hosted)
+    if language_model:
+        verify_lm._runs(None, ["a=b"], 8, "zig", arch, "max", "tcg")  # type: ignore[arg-type]
+    else:
+        command._runs(toy_model(), "a", "zig", arch, "max", "tcg")
+    assert len(said) == (1 if language_model else 2)
+    assert all(("cpumask=special" in words) == (arch is of_host()) for words in said)
+    assert all(("cpumask" in words) == (arch is of_host()) for words in said)
