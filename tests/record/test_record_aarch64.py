@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,6 +54,16 @@ def test_the_record_is_computed(case: Case, bench: Bench, entries: Mapping[str, 
         pytest.skip(what)
     _, found = next(iter(case.runs(bench, short=True)))
     assert different(case, "", entries[case.name], found) == []
+
+
+def test_smollm2(bench: Bench, smollm2: Path, tmp_path: Path) -> None:
+    """A real model: the logits of a short prompt and of a reply, by both architectures."""
+    words = "mode=generate prompt=Hello max_tokens=2 temperature=0 ctx=64 logits cpus=2 exit"
+    found = []
+    for each in (Bench(tmp_path), bench):
+        found.append(digests(each.hosted(each.image("lm"), words, [str(smollm2)]).lines))
+    assert found[0] == found[1]
+    assert {"logits", "texts"} <= found[0].keys()
 
 
 @pytest.mark.parametrize("mask", ["neon", "dotprod", "i8mm"])
