@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from boots import Boot, need, uefi
 
+from kgpt_build.arch import DEFAULT as DEFAULT_ARCH
+from kgpt_build.arch import Arch, of_name
 from kgpt_build.events import Sample
 from kgpt_build.image.contents import Wanted, load_models
 from kgpt_build.image.make import ImageSettings, make
@@ -18,6 +20,7 @@ from kgpt_build.kernel.build import build_cached
 from kgpt_build.kernel.settings import Silent
 from kgpt_build.media import SECTOR
 from kgpt_build.models import load_lm
+from kgpt_build.pytest_plugin import Guest
 from kgpt_build.toolchain import DEFAULT
 from kgpt_build.training.corpus import read_corpus
 from kgpt_build.vm.disks import Disk, disk_words
@@ -71,20 +74,23 @@ def with_partition(stick: Path, contents: bytes) -> None:
     stick.write_bytes(data.ljust(at, b"\0") + contents)
 
 
-@pytest.mark.parametrize("firmware", ["bios", pytest.param("uefi", marks=pytest.mark.slow)])
-def test_from_another_partition_of_the_stick_that_booted(boot: Boot, tmp_path: Path, firmware: str) -> None:
-    """GRUB or kgpt.efi reads one model by the firmware, and the kernel another one by its own drivers."""
-    need("grub-mkimage", "mtools")
-    wanted = Wanted(load_models([FOLDER / "plain.gguf"]), read_corpus(None).embedded(), DEFAULT)
+FILES = {name: (FOLDER / name).read_bytes() for name in ("chat.gguf", "chat.kgct")}
+
+
+def stick_with_models(folder: Path, partition: bytes, arch: Arch = DEFAULT_ARCH) -> Path:
+    """A stick that starts the shell of a model at once, with a second partition."""
+    wanted = Wanted(load_models([FOLDER / "plain.gguf"]), read_corpus(None).embedded(), DEFAULT, arch=arch)
     menu = MenuSettings("seed=1 max_tokens=4", 0, "plain-shell")
-    stick = make(ImageSettings("usb", tmp_path / "stick.img", wanted, menu), Silent()).image
-    files = {name: (FOLDER / name).read_bytes() for name in ("chat.gguf", "chat.kgct")}
-    with_partition(stick, disks.fat(tmp_path / "fat", files, 16, 8 << 10))
-    machine = {"image": stick, "medium": "usb", "machine": "q35", "memory": 512, "timeout": 400}
-    guest = boot(**machine, **({"firmware": uefi()} if firmware == "uefi" else {}))
+    stick = make(ImageSettings("usb", folder / "stick.img", wanted, menu), Silent()).image
+    with_partition(stick, partition)
+    return stick
+
+
+def use_both_partitions(guest: Guest, system: str) -> None:
+    """The firmware has read one model, the kernel's drivers read the other."""
     for typed, answer in (
         ("generate ab", "ab"),
-        ("models", r"/chat\.gguf, \d+ KB, .*on usb0 partition 2 \(FAT16\)$"),
+        ("models", rf"/chat\.gguf, \d+ KB, .*on usb0 partition 2 \({system}\)$"),
         ("load chat.gguf", '^kgpt: "use 2" takes it$'),
         ("use 2", "^kgpt: model tiny"),
         ("generate ab", "ab"),
@@ -99,6 +105,26 @@ def test_from_another_partition_of_the_stick_that_booted(boot: Boot, tmp_path: P
     assert guest.wait().ok
     first, second = (event.text for event in guest.events if isinstance(event, Sample))
     assert first != second
+
+
+@pytest.mark.parametrize("firmware", ["bios", pytest.param("uefi", marks=pytest.mark.slow)])
+def test_from_another_partition_of_the_stick_that_booted(boot: Boot, tmp_path: Path, firmware: str) -> None:
+    """GRUB or kgpt.efi reads one model by the firmware, and the kernel another one by its own drivers."""
+    need("grub-mkimage", "mtools")
+    stick = stick_with_models(tmp_path, disks.fat(tmp_path / "fat", FILES, 16, 8 << 10))
+    machine = {"image": stick, "medium": "usb", "machine": "q35", "memory": 512, "timeout": 400}
+    guest = boot(**machine, **({"firmware": uefi()} if firmware == "uefi" else {}))
+    use_both_partitions(guest, "FAT16")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("system", ["FAT16", "exFAT"])
+def test_from_another_partition_of_a_stick_for_aarch64(boot: Boot, tmp_path: Path, system: str) -> None:
+    need("mtools", "qemu-system-aarch64")
+    arch = of_name("aarch64")
+    second = disks.fat(tmp_path / "fat", FILES, 16, 8 << 10) if system == "FAT16" else bytes(disks.exfat(FILES))
+    stick = stick_with_models(tmp_path, second, arch)
+    use_both_partitions(boot(image=stick, medium="usb", arch=arch, firmware=uefi(arch), memory=512), system)
 
 
 @pytest.mark.slow

@@ -12,6 +12,8 @@ from pathlib import Path
 SECTOR = 512
 EXFAT_CLUSTER = 1024
 _HEAP, _CLUSTERS, _TABLE = 32, 60, 24
+_OWN = 44
+"""The first cluster of files that exfat is given."""
 
 
 def fat(path: Path, files: Mapping[str, bytes], bits: int, kib: int) -> bytes:
@@ -83,8 +85,8 @@ def exfat_set(name: str, first: int, size: int, *, contiguous: bool, valid: int,
     return bytes(whole)
 
 
-def exfat() -> bytearray:
-    """An exFAT with a chained file, a contiguous one with an unwritten end, and a folder."""
+def exfat(files: Mapping[str, bytes] | None = None) -> bytearray:
+    """An exFAT with a chained file, a contiguous one with an unwritten end, a folder, and ``files`` in one piece."""
     image = bytearray((_HEAP + _CLUSTERS * 2) * SECTOR)
     sectors = len(image) // SECTOR
     boot = bytearray(SECTOR)
@@ -110,14 +112,24 @@ def exfat() -> bytearray:
     for i, cluster in enumerate((10, 20, 21, 12)):
         put(cluster, data[i * EXFAT_CLUSTER : (i + 1) * EXFAT_CLUSTER])
     put(30, data[:1500].ljust(3072, b"?"))
-    put(
-        4,
+    put(40, exfat_set("inner", 10, 100, contiguous=False, valid=100))
+    sets, cluster = b"", _OWN
+    for name, content in (files or {}).items():
+        sets += exfat_set(name, cluster, len(content), contiguous=True, valid=len(content))
+        put(cluster, content)
+        cluster += -(-len(content) // EXFAT_CLUSTER)
+    assert cluster <= _CLUSTERS + 2, "the files do not fit"
+    put(4, _root() + sets)
+    return image
+
+
+def _root() -> bytes:
+    """The root folder's entries."""
+    return (
         exfat_set("a chained file.gguf", 10, 3500, contiguous=False, valid=3500)
         + exfat_set("Größe 😀.bin", 30, 2500, contiguous=True, valid=1500)
-        + exfat_set("folder", 40, EXFAT_CLUSTER, contiguous=False, valid=EXFAT_CLUSTER, directory=True),
+        + exfat_set("folder", 40, EXFAT_CLUSTER, contiguous=False, valid=EXFAT_CLUSTER, directory=True)
     )
-    put(40, exfat_set("inner", 10, 100, contiguous=False, valid=100))
-    return image
 
 
 def exfat_data() -> bytes:
