@@ -10,6 +10,7 @@ JOBS ?= $(shell nproc)
 BROWSER := tests/browser
 TORCH := torch==2.13.0+cpu
 LLAMAC2PY := llamac2py==0.1.4
+ZIG = ziglang==$$($(BIN)/python -c "from kgpt_build.toolchain.zig import Zig; print(Zig.pinned)")
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?=
 PEERS ?=
@@ -82,7 +83,7 @@ need-test:
 	@scripts/need venv qemu arm cc clang lld grub grub-bios grub-uefi ovmf signing xkb dnsmasq nginx ip exfat
 
 need-slow:
-	@scripts/need arm-gcc bochs chromium curl cxx lwip mbpoll node prometheus u-boot
+	@scripts/need arm-gcc proot bochs chromium curl cxx lwip mbpoll node prometheus u-boot
 
 need-peers:
 	@scripts/need venv qemu cmake cc cxx
@@ -108,11 +109,15 @@ $(VENV)/.torch: $(VENV)/.test
 	touch $@
 
 # Compiles llama.cpp for this machine; this takes minutes. PyTorch comes first: transformers is of no use without it.
-# llamac2py is not installed: a test compiles the run.c of llama2.c that its archive has.
+# llamac2py is not installed: a test compiles the run.c of llama2.c that its archive has. The zig for aarch64 (98 MB) is
+# for tests that build on two hosts.
 $(VENV)/.slow: $(VENV)/.torch
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,llama,clients,transformers]'
 	@$(BIN)/pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: --dest $(VENV) \
 	    $(LLAMAC2PY) 2>/dev/null || echo 'make: there is no $(LLAMAC2PY) here: the tests of its run.c are skipped'
+	@$(BIN)/pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --dest $(VENV) \
+	    --platform manylinux2014_aarch64 "$(ZIG)" 2>/dev/null || \
+	    echo 'make: there is no ziglang for aarch64 here: the tests of builds on two hosts are skipped'
 	touch $@
 
 # playwright-core, which drives the browser of the tests; the lock has its SHA-512.
