@@ -28,6 +28,7 @@ FLAGS = [
 ASAN_OPTIONS = "malloc_context_size=1:max_malloc_fill_size=0:quarantine_size_mb=8"
 ENVIRONMENT = os.environ | {"ASAN_OPTIONS": ASAN_OPTIONS}
 SLOW_S = 60  # an input that takes so long is a finding; of the clock, which goes on while others have the processor
+INTERRUPTED = 72  # libFuzzer's exit code after SIGINT or SIGTERM
 INPUTS = re.compile(r"stat::number_of_executed_units: +(\d+)")
 COVERAGE = re.compile(r"cov: (\d+)")
 
@@ -75,6 +76,9 @@ def fuzz(target: Target, seconds: int, runs: int) -> bool:
     began, used = time.monotonic(), processor_seconds()
     ran = subprocess.run(command, capture_output=True, text=True, errors="replace", env=ENVIRONMENT, check=False)
     figures = summary(ran.stderr, time.monotonic() - began, processor_seconds() - used)
+    if ran.returncode == INTERRUPTED:
+        print(f"fuzz {target.name}: stopped; nothing was found in {figures}", flush=True)
+        return True
     if ran.returncode:
         print(ran.stderr[-6000:])
         print(f"fuzz {target.name}: something was found, after {figures}; to see it again: {program} FILE")
