@@ -32,7 +32,7 @@ struct desk {
 struct tile {
     const struct kg_lm_pass *pass;
     const struct kg_lm_run *run;
-    const uint8_t *keys, *values;    /* of position 0 */
+    struct kg_lm_kv_row keys, values;
     uint32_t kv_head, query, n;      /* of the run's queries that read this key head: the first, and how many */
     uint32_t first[TILE], end[TILE]; /* the positions that each one reads */
 };
@@ -98,8 +98,8 @@ static void make_tile(struct tile *tile, const struct kg_lm_pass *pass, const st
     uint32_t window = pass->layer->window;
     tile->pass = pass;
     tile->run = run;
-    tile->keys = kg_lm_kv_head(kv, kv->keys, pass->layer_number, kv_head);
-    tile->values = kg_lm_kv_head(kv, kv->values, pass->layer_number, kv_head);
+    tile->keys = kg_lm_kv_row(kv, false, pass->layer_number, kv_head);
+    tile->values = kg_lm_kv_row(kv, true, pass->layer_number, kv_head);
     tile->kv_head = kv_head;
     tile->query = query;
     tile->n = n;
@@ -130,13 +130,16 @@ static bool is_direct(const struct tile *tile, const struct desk *desk)
  * hardware's prefetchers take a while to find them. Later positions are theirs: asking for these, too, is slower. */
 static void read_ahead(const struct tile *tile)
 {
-    const uint64_t vector = tile->run->kv->vector, from = tile->first[0] * vector, most = tile->end[0] * vector;
-    const uint64_t to = most - from < AHEAD ? most : from + AHEAD;
-    for (uint64_t at = from; at < to; at += 64) {
-        __builtin_prefetch(tile->keys + at, 0, 2);
+    const struct kg_lm_kv *kv = tile->run->kv;
+    uint32_t n;
+    const uint8_t *keys = kg_lm_kv_at(kv, tile->keys, tile->first[0], tile->end[0], &n);
+    const uint8_t *values = kg_lm_kv_at(kv, tile->values, tile->first[0], tile->end[0], &n);
+    const uint64_t most = (uint64_t)n * kv->vector, to = most < AHEAD ? most : AHEAD;
+    for (uint64_t at = 0; at < to; at += 64) {
+        __builtin_prefetch(keys + at, 0, 2);
     }
-    for (uint64_t at = from; at < to; at += 64) {
-        __builtin_prefetch(tile->values + at, 0, 2);
+    for (uint64_t at = 0; at < to; at += 64) {
+        __builtin_prefetch(values + at, 0, 2);
     }
 }
 
@@ -145,15 +148,16 @@ static void score_positions(const struct tile *tile, const struct desk *desk, ui
 {
     const struct kg_lm_kv *kv = tile->run->kv;
     const float scale = tile->pass->model->extra->attn_scale;
-    if (is_direct(tile, desk)) {
-        desk->ops->kv_scores[kv->type](desk->scores + from, desk->stride, desk->queries, tile->n,
-                                       tile->keys + (uint64_t)from * kv->vector, to - from, kv->dim, scale);
-        return;
-    }
+    const bool direct = is_direct(tile, desk);
     for (uint32_t n; from < to; from += n) {
-        n = earlier_of(to - from, BLOCK);
-        desk->ops->load[kv->type](desk->block, desk->width, tile->keys + (uint64_t)from * kv->vector, n, kv->dim, 0,
-                                  kv->dim);
+        const uint8_t *keys = kg_lm_kv_at(kv, tile->keys, from, to, &n);
+        if (direct) {
+            desk->ops->kv_scores[kv->type](desk->scores + from, desk->stride, desk->queries, tile->n, keys, n, kv->dim,
+                                           scale);
+            continue;
+        }
+        n = earlier_of(n, BLOCK);
+        desk->ops->load[kv->type](desk->block, desk->width, keys, n, kv->dim, 0, kv->dim);
         desk->ops->scores(desk->scores + from, desk->stride, desk->queries, tile->n, desk->block, n, desk->width,
                           scale);
     }
@@ -211,13 +215,15 @@ static void add_value_range(const struct tile *tile, const struct desk *desk, co
     if (from >= to) {
         return;
     }
-    if (block->direct) {
-        desk->ops->kv_add[kv->type](out, desk->width, weights, BLOCK, queries,
-                                    tile->values + (uint64_t)from * kv->vector, to - from, kv->dim, block->first_dim,
-                                    block->width);
-    } else {
+    if (!block->direct) {
         desk->ops->add_values(out, desk->width, weights, BLOCK, queries,
                               desk->block + (size_t)(from - block->start) * block->width, to - from, block->width);
+        return;
+    }
+    for (uint32_t n; from < to; from += n, weights += n) {
+        const uint8_t *values = kg_lm_kv_at(kv, tile->values, from, to, &n);
+        desk->ops->kv_add[kv->type](out, desk->width, weights, BLOCK, queries, values, n, kv->dim, block->first_dim,
+                                    block->width);
     }
 }
 
@@ -271,9 +277,10 @@ static void add_positions(const struct tile *tile, const struct desk *desk, cons
     for (uint32_t start = tile->first[0]; start < last; start = block.end) {
         block.start = start;
         block.end = earlier_of(last, start + BLOCK);
-        if (!block.direct) {
-            desk->ops->load[kv->type](desk->block, block.width, tile->values + (uint64_t)start * kv->vector,
-                                      block.end - start, kv->dim, first_dim, end_dim);
+        for (uint32_t at = start, n; !block.direct && at < block.end; at += n) {
+            const uint8_t *values = kg_lm_kv_at(kv, tile->values, at, block.end, &n);
+            desk->ops->load[kv->type](desk->block + (size_t)(at - start) * block.width, block.width, values, n, kv->dim,
+                                      first_dim, end_dim);
         }
         weigh_block(tile, desk, &block, totals);
         for (uint32_t q = 0; q < tile->n; q += SUM) {

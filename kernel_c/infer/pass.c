@@ -24,6 +24,8 @@ static enum kg_status check_tokens(const struct kg_lm_session *session, const ui
 static void append_run(struct kg_lm_pass *pass, struct kg_lm_session *session, uint32_t n, uint32_t n_logits)
 {
     struct kg_lm_work *w = pass->work;
+    struct kg_lm_kv_base *base = &session->kv->base;
+    base->n = base->n < session->n_past ? base->n : session->n_past; /* what was truncated is written to the cache */
     w->runs[pass->n_runs++] = (struct kg_lm_run){.session = session,
                                                  .kv = session->kv,
                                                  .first = pass->n,

@@ -208,19 +208,6 @@ bool kg_prefill_fits(const struct kg_prefill *prefill, const struct kg_lm_sessio
     return prefill->n && prefill->keys && prefill->kv == session->options.kv && prefill->n <= session->options.n_ctx;
 }
 
-void kg_prefill_load(const struct kg_prefill *prefill, struct kg_lm_session *session)
-{
-    const struct kg_lm_kv *kv = session->kv;
-    size_t head_bytes = (size_t)prefill->n * kv->vector;
-    const uint8_t *keys = prefill->keys, *values = prefill->values;
-    for (uint32_t layer = 0; layer < session->model->n_layer; layer++) {
-        for (uint32_t head = 0; head < kv->heads; head++, keys += head_bytes, values += head_bytes) {
-            memcpy(kg_lm_kv_head(kv, kv->keys, layer, head), keys, head_bytes);
-            memcpy(kg_lm_kv_head(kv, kv->values, layer, head), values, head_bytes);
-        }
-    }
-}
-
 uint32_t kg_prefill_common(const struct kg_prefill *prefill, const struct kg_lm_session *session,
                            const uint32_t *tokens, uint32_t n)
 {
@@ -236,8 +223,15 @@ uint32_t kg_prefill_begin(const struct kg_prefill *prefill, struct kg_lm_session
                           uint32_t n)
 {
     uint32_t same = kg_prefill_common(prefill, session, tokens, n);
+    if (same == 0) {
+        return 0;
+    }
     memcpy(session->tokens, tokens, same * sizeof *tokens);
     session->n_past = same;
+    session->kv->base = (struct kg_lm_kv_base){prefill->keys, prefill->values, prefill->n, same};
+    if ((uintptr_t)prefill->keys % ALIGN) { /* of a module that does not begin where its loader should put it */
+        kg_lm_own(session);
+    }
     return same;
 }
 
@@ -277,8 +271,8 @@ void kg_prefill_write(const struct kg_lm_session *session, struct kg_text system
     uint8_t *keys = blob + place.keys, *values = blob + place.values;
     for (uint32_t layer = 0; layer < header.n_layer; layer++) {
         for (uint32_t head = 0; head < kv->heads; head++, keys += head_bytes, values += head_bytes) {
-            memcpy(keys, kg_lm_kv_head(kv, kv->keys, layer, head), head_bytes);
-            memcpy(values, kg_lm_kv_head(kv, kv->values, layer, head), head_bytes);
+            kg_lm_kv_copy(kv, kg_lm_kv_row(kv, false, layer, head), session->n_past, keys);
+            kg_lm_kv_copy(kv, kg_lm_kv_row(kv, true, layer, head), session->n_past, values);
         }
     }
     memcpy(blob, &header, sizeof header);

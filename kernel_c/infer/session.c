@@ -61,17 +61,22 @@ static void copy_share(void *context, uint32_t worker, uint32_t workers)
     const struct copy *copy = context;
     const struct kg_lm_model *m = copy->to->model;
     const struct kg_lm_kv *to = copy->to->kv, *from = copy->from->kv;
-    uint64_t heads = (uint64_t)m->n_layer * m->n_head_kv, size = (uint64_t)copy->n * to->vector;
+    uint64_t heads = (uint64_t)m->n_layer * m->n_head_kv, before = (uint64_t)to->base.n * to->vector;
+    uint64_t size = (uint64_t)copy->n * to->vector - before;
     for (uint64_t i = heads * worker / workers; i < heads * (worker + 1) / workers; i++) {
         uint32_t layer = (uint32_t)(i / m->n_head_kv), head = (uint32_t)(i % m->n_head_kv);
-        memcpy(kg_lm_kv_head(to, to->keys, layer, head), kg_lm_kv_head(from, from->keys, layer, head), size);
-        memcpy(kg_lm_kv_head(to, to->values, layer, head), kg_lm_kv_head(from, from->values, layer, head), size);
+        memcpy(kg_lm_kv_head(to, to->keys, layer, head) + before, kg_lm_kv_head(from, from->keys, layer, head) + before,
+               size);
+        memcpy(kg_lm_kv_head(to, to->values, layer, head) + before,
+               kg_lm_kv_head(from, from->values, layer, head) + before, size);
     }
 }
 
 void kg_lm_copy(struct kg_lm_session *session, const struct kg_lm_session *from, uint32_t n)
 {
     struct copy copy = {session, from, n};
+    session->kv->base = from->kv->base; /* both read there */
+    session->kv->base.n = n < from->kv->base.n ? n : from->kv->base.n;
     memcpy(session->tokens, from->tokens, n * sizeof *session->tokens);
     kg_workers_run(session->work->workers, copy_share, &copy);
     session->n_past = n;
@@ -140,6 +145,9 @@ void kg_lm_shift(struct kg_lm_session *session, uint32_t keep, uint32_t discard)
     struct shift shift = {session, keep, discard, session->n_past - keep - discard};
     uint32_t *tokens = session->tokens + keep;
     struct kg_lm_rope *rope = &session->work->rope;
+    if (session->kv->base.n > keep) {
+        kg_lm_own(session);
+    }
     memmove(tokens, tokens + discard, shift.moved * sizeof *tokens);
     if (!rope->pairs) {
         struct kg_error impossible; /* they are tokens, and there is room */

@@ -50,6 +50,19 @@ static void read_tokens(const struct kg_prefill *prefill, uint32_t tokens[N_CTX 
     tokens[prefill->n] = 0;
 }
 
+/* The context as a prefill is the prefill that it began with. */
+static void write_context(const struct kg_lm_session *session, const struct kg_prefill *prefill, const uint8_t *blob)
+{
+    promise(session->n_past == prefill->n && kg_prefill_size(session, prefill->system) == prefill->size);
+    uint8_t *again = malloc(prefill->size);
+    kg_prefill_write(session, prefill->system, &origin, again);
+    size_t texts = ORIGIN_AT + sizeof origin + prefill->n * sizeof(uint32_t) + prefill->system.n + 1;
+    promise(memcmp(again + CRC_START, blob + CRC_START, texts - CRC_START) == 0); /* then comes padding, of any bytes */
+    size_t keys = (size_t)(prefill->keys - blob);
+    promise(memcmp(again + keys, blob + keys, prefill->size - keys) == 0);
+    free(again);
+}
+
 static void use(const struct kg_prefill *prefill, const uint8_t *blob)
 {
     struct kg_lm_kv kv;
@@ -61,18 +74,13 @@ static void use(const struct kg_prefill *prefill, const uint8_t *blob)
     kg_lm_kv_carve(&kv, &model, NULL, &session.options, &arena);
     promise(strlen(prefill->system.data) == prefill->system.n);
     promise(kg_prefill_fits(prefill, &session));
-    kg_prefill_load(prefill, &session);
     read_tokens(prefill, tokens);
     promise(kg_prefill_begin(prefill, &session, tokens, prefill->n) == prefill->n - 1);
     promise(kg_prefill_begin(prefill, &session, tokens, prefill->n + 1) == prefill->n);
-    promise(session.n_past == prefill->n && kg_prefill_size(&session, prefill->system) == prefill->size);
-    uint8_t *again = malloc(prefill->size);
-    kg_prefill_write(&session, prefill->system, &origin, again);
-    size_t texts = ORIGIN_AT + sizeof origin + prefill->n * sizeof *tokens + prefill->system.n + 1;
-    promise(memcmp(again + CRC_START, blob + CRC_START, texts - CRC_START) == 0); /* then comes padding, of any bytes */
-    size_t keys = (size_t)(prefill->keys - blob);
-    promise(memcmp(again + keys, blob + keys, prefill->size - keys) == 0);
-    free(again);
+    write_context(&session, prefill, blob);
+    kg_lm_own(&session);
+    promise(kv.base.n == 0);
+    write_context(&session, prefill, blob);
     kg_arena_rewind(&arena, 0);
 }
 

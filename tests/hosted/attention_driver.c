@@ -2,6 +2,7 @@
  * whole batches beside the plain definition. */
 #include "infer/state.h"
 #include "kgpt/cpu.h"
+#include "kgpt/mem.h"
 #include "ops/attention/versions.h"
 
 #define N_TABLES 4
@@ -74,6 +75,20 @@ static void fill_cache(const struct kg_lm_kv *kv, const float *keys, const float
     }
 }
 
+/* Moves the first `n` positions of a cache of one layer into a base. What the cache has there is no number then. */
+static void move_to_base(struct kg_lm_kv *kv, uint32_t n, struct kg_arena *arena)
+{
+    uint64_t bytes = (uint64_t)n * kv->vector, own = (uint64_t)kv->n_ctx * kv->vector;
+    uint8_t *keys = kg_arena_take(arena, kv->heads * bytes + 1), *values = kg_arena_take(arena, kv->heads * bytes + 1);
+    for (uint32_t head = 0; head < kv->heads && values; head++) {
+        memcpy(keys + head * bytes, kv->keys + head * own, bytes);
+        memcpy(values + head * bytes, kv->values + head * own, bytes);
+        memset(kv->keys + head * own, 0xff, bytes);
+        memset(kv->values + head * own, 0xff, bytes);
+    }
+    kv->base = (struct kg_lm_kv_base){keys, values, n, n};
+}
+
 /* out (n, n_head, dim) for queries (n, n_head, dim) at positions first, …; keys and values (first + n, n_head_kv, dim).
  * Returns false if the memory does not suffice. */
 bool driver_attend(uint32_t table, uint32_t workers, const struct shape *shape, uint32_t first, uint32_t n,
@@ -102,6 +117,10 @@ bool driver_attend(uint32_t table, uint32_t workers, const struct shape *shape, 
             return false;
         }
         fill_cache(&caches[i], keys, values, first + n);
+        move_to_base(&caches[i], i ? (first + n) / 2 : first / 3, &arena);
+        if (!caches[i].base.values) {
+            return false;
+        }
         runs[i] = (struct kg_lm_run){
             .session = &session, .kv = &caches[i], .first = i * (n - 1), .n = i ? 1 : n - 1, .position = first};
     }

@@ -46,7 +46,7 @@ struct kg_lm_options kg_batch_options(struct kg_lm_options options, uint32_t n);
 void kg_batch_carve(struct kg_batch *batch, struct kg_conversation *first, uint32_t n, struct kg_arena *arena);
 
 /* Before a reply that continues the first `n` tokens at the conversation's prompt: if the context of another slot, or
- * the prefill of the model's chats, begins with more of these tokens than the slot's own context, copies that prefix.
+ * the prefill of the model's chats, begins with more of these tokens than the slot's own context, takes that prefix.
  * Then kg_conversation_continue does not compute it. */
 void kg_batch_share_prefix(struct kg_batch *batch, uint32_t slot, uint32_t n);
 

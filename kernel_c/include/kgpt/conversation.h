@@ -81,7 +81,6 @@ struct kg_conversation {
     uint32_t ask_at;       /* position of the request for the last reply, for templates that rewrite earlier replies */
     uint32_t reply_at;     /* position of the last reply; 0: there is none, or its message was forgotten */
     struct kg_speed total; /* of the conversation: sums, and the largest */
-    bool primed;           /* the KV cache holds the prefill, and nothing was computed since */
 };
 
 /* An empty conversation, with `options` as kg_lm_session_carve wants them, and drafts as `speculation` says (NULL:
@@ -97,7 +96,7 @@ void kg_conversation_fill(struct kg_conversation *conversation);
 void kg_conversation_carve_beside(struct kg_conversation *conversation, struct kg_conversation *other,
                                   struct kg_arena *arena);
 
-/* Forgets the whole conversation. Copies the prefill into the KV cache, while nobody waits for a reply. */
+/* Forgets the whole conversation. */
 void kg_conversation_reset(struct kg_conversation *conversation);
 
 /* A text as tokens: `n` of them, the first `room` at `tokens`. */

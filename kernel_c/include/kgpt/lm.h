@@ -154,6 +154,10 @@ uint32_t kg_lm_reuse(struct kg_lm_session *session, const uint32_t *tokens, uint
  * computed behind them has the bits that it has there. Both sessions share a work space. */
 void kg_lm_copy(struct kg_lm_session *session, const struct kg_lm_session *from, uint32_t n);
 
+/* Copies into the session's cache what it reads elsewhere (kgpt/prefill.h): that memory may be used for something else
+ * then. */
+void kg_lm_own(struct kg_lm_session *session);
+
 /* Discards position `n` and all later ones. */
 void kg_lm_truncate(struct kg_lm_session *session, uint32_t n);
 

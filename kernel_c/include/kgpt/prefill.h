@@ -56,16 +56,13 @@ enum kg_status kg_prefill_open_tokens(struct kg_prefill *prefill, const void *bl
 /* True if the cache of the session has the prefill's type and room for its positions. */
 bool kg_prefill_fits(const struct kg_prefill *prefill, const struct kg_lm_session *session);
 
-/* Copies the keys and values into the cache of a session whose context is empty. The context stays empty:
- * kg_prefill_begin makes positions part of it. Until then no token may be computed. */
-void kg_prefill_load(const struct kg_prefill *prefill, struct kg_lm_session *session);
-
 /* Tokens that `n` tokens begin with, and the prefill too: at most n - 1. 0 if the prefill does not fit the session. */
 uint32_t kg_prefill_common(const struct kg_prefill *prefill, const struct kg_lm_session *session,
                            const uint32_t *tokens, uint32_t n);
 
-/* Makes the longest common prefix of the prefill and `n` tokens the context of a session that holds the prefill's keys
- * and values. Returns its length, at most n - 1. */
+/* Makes the longest common prefix of the prefill and `n` tokens the context of a session whose context is empty.
+ * Returns its length, at most n - 1. Keys and values are not copied: the session reads them in the blob, and what is
+ * computed behind them goes into its cache. So the blob stays where it is until kg_lm_own or the end of the session. */
 uint32_t kg_prefill_begin(const struct kg_prefill *prefill, struct kg_lm_session *session, const uint32_t *tokens,
                           uint32_t n);
 

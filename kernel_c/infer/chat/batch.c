@@ -45,7 +45,6 @@ void kg_batch_share_prefix(struct kg_batch *batch, uint32_t slot, uint32_t n)
     if (kg_prefill_common(prefill, &c->session, c->prompt, n) > most) {
         kg_speculation_forget(&c->speculation);
         kg_lm_truncate(&c->session, 0);
-        kg_prefill_load(prefill, &c->session);
         kg_prefill_begin(prefill, &c->session, c->prompt, n);
     } else if (from) {
         kg_speculation_forget(&c->speculation);

@@ -49,19 +49,10 @@ void kg_conversation_carve_beside(struct kg_conversation *c, struct kg_conversat
     carve_reply(c, other->loaded, other->session.options.n_ctx, arena);
 }
 
-void kg_conversation_prime(struct kg_conversation *c)
-{
-    c->primed = kg_prefill_fits(&c->loaded->prefill, &c->session);
-    if (c->primed) {
-        kg_prefill_load(&c->loaded->prefill, &c->session);
-    }
-}
-
 void kg_conversation_fill(struct kg_conversation *c)
 {
     kg_lm_session_fill(&c->session);
     kg_speculation_fill(&c->speculation);
-    kg_conversation_prime(c);
 }
 
 void kg_conversation_forget(struct kg_conversation *c)
@@ -75,7 +66,6 @@ void kg_conversation_reset(struct kg_conversation *c)
 {
     kg_lm_truncate(&c->session, 0);
     kg_conversation_forget(c);
-    kg_conversation_prime(c);
 }
 
 /* kg_forward of a language model: the engine is the conversation. */
@@ -308,7 +298,6 @@ enum kg_status kg_conversation_begin(struct kg_conversation *c, const uint32_t *
     if (status != KG_OK) {
         return status;
     }
-    c->primed = false;
     c->unread = (struct kg_unread){.tokens = tokens, .n = n, .ask = ask, .again = again, .last_n = c->reply.n};
     begin_stream(c);
     kg_lm_sampler_use(&c->sampler, c->request.rng, c->request.seed + c->request.index);

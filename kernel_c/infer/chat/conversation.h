@@ -4,9 +4,6 @@
 
 #include "kgpt/conversation.h"
 
-/* Copies the prefill into the KV cache of an empty context, if it fits there. */
-void kg_conversation_prime(struct kg_conversation *conversation);
-
 /* Copies the request, and sets the sinks of the next reply. */
 void kg_conversation_prepare(struct kg_conversation *conversation, const struct kg_ask *ask);
 

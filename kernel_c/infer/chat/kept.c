@@ -124,12 +124,11 @@ enum kg_status kg_kept_resume(const struct kg_kept *kept, struct kg_conversation
     }
     kg_conversation_reset(c);
     memcpy(c->prompt, kept->context.tokens, n * sizeof *c->prompt);
-    c->primed = false;
     kg_speculation_forget(&c->speculation);
     if (kg_kept_fits(kept, c)) {
         c->prompt[n] = 0; /* kg_prefill_begin leaves one token to compute, which is not part of the conversation */
-        kg_prefill_load(&kept->context, &c->session);
         (void)kg_prefill_begin(&kept->context, &c->session, c->prompt, n + 1);
+        kg_lm_own(&c->session); /* the record that it was read from does not stay */
         c->session.moved_from = kept->head.moved_from;
     } else {
         enum kg_status status = kg_lm_eval(&c->session, c->prompt, n, stopped, context, error);

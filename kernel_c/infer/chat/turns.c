@@ -197,12 +197,11 @@ enum kg_status kg_conversation_encode_beginning(struct kg_conversation *c, struc
 /* Begins the reply to a first message of `n` tokens at c->prompt, behind what the prefill has of them. */
 static enum kg_status begin_first(struct kg_conversation *c, uint32_t n, uint32_t ask_n, struct kg_error *error)
 {
-    uint32_t held = c->primed ? kg_prefill_begin(&c->loaded->prefill, &c->session, c->prompt, n) : 0;
+    uint32_t held = kg_prefill_begin(&c->loaded->prefill, &c->session, c->prompt, n);
     c->reply.n_held = held;
     enum kg_status status = kg_conversation_begin(c, c->prompt + held, n - held, ask_n - held, false, error);
     if (status != KG_OK && c->session.n_past == held) {
         kg_lm_truncate(&c->session, 0); /* a chat begins with a message, not with its system prompt alone */
-        kg_conversation_prime(c);
     }
     return status;
 }
