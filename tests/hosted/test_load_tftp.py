@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 from hosted import Hosted, Run
+from terminal import Terminal
 from test_disk_models import CHAT, TEMPLATE
 from test_load_http import LINE
 from tftp_server import How, TftpServer, tftp_server
@@ -87,3 +89,20 @@ def test_nobody_answers(without_model: Hosted) -> None:
     with tftp_server(FILES, How(loses=1)) as server:
         done = load(without_model, server)
     assert "no TFTP server answers" in done.console
+
+
+@pytest.mark.parametrize(
+    "how",
+    [How(ignores_missing=True), How(silent_behind=(NAME, 2), window=1)],
+    ids=["ignores missing files", "stops in the middle"],
+)
+def test_a_silent_server_is_told_each_second(without_model: Hosted, tmp_path: Path, how: How) -> None:
+    """The first file that is asked for is the model's hash, which the server does not have."""
+    with tftp_server(FILES, how) as server:
+        words = without_model.argv(f"{LINE} model={server.url(NAME)}", 2)
+        with Terminal(words, os.environ, tmp_path, columns=80) as terminal:
+            for second in (1, 2):
+                terminal.expect(rf"127\.0\.0\.1: no answer for {second} s; Ctrl-C stops")
+            terminal.type("\x03")
+            terminal.expect(r"loading tftp://127\.0\.0\.1:\d+/models/talks\.gguf was stopped")
+            assert terminal.wait() == 1

@@ -6,9 +6,11 @@
 #include "lm_stated.h"
 
 #include "app/events/print.h"
+#include "app/events/statusline.h"
 #include "app/network/dialing.h"
 #include "app/network/fetch.h"
 
+#include "kgpt/format.h"
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
 
@@ -23,8 +25,12 @@ struct remote {
     struct kg_fetch fetch;
     struct kg_lm_read read; /* of the model, while it comes */
     bool reads;
-    bool stops;       /* Ctrl-C was pressed */
-    bool changed;     /* it became another one */
+    bool stops;     /* Ctrl-C was pressed */
+    bool changed;   /* it became another one */
+    uint64_t heard; /* when the server last gave bytes, in milliseconds; 0: nothing is waited for yet */
+    uint64_t had;   /* … and how many it had given of the file `asked` then */
+    uint64_t told;  /* seconds of silence that the screen shows */
+    const struct kg_url *asked;
     const void *chat; /* NULL: the server has no template beside it */
     uint64_t chat_size;
     bool stated; /* by the address, or by the server */
@@ -32,14 +38,38 @@ struct remote {
     char name[KG_URL_MOST + 1]; /* the address without its hash */
 };
 
+/* Shows each second how long the server has been silent. False: it is not. */
+static bool note_silence(struct remote *remote)
+{
+    const struct kg_fetch *fetch = &remote->fetch;
+    uint64_t now = fetch->dial->now_ms(fetch->dial->context);
+    char text[96];
+    if (!remote->heard || fetch->done != remote->had || fetch->url != remote->asked) {
+        remote->heard = now;
+        remote->had = fetch->done;
+        remote->asked = fetch->url;
+        remote->told = 0;
+    }
+    uint64_t seconds = (now - remote->heard) / 1000;
+    if (seconds != remote->told) {
+        remote->told = seconds;
+        size_t n = kg_format(text, sizeof text, "%.40s: no answer for %llu s; Ctrl-C stops", fetch->url->host,
+                             (unsigned long long)seconds);
+        kg_statusline(remote->k, "%s", text);
+        plat_notice(text, kg_format_stored(n, sizeof text));
+    }
+    return seconds > 0;
+}
+
 static bool remote_stopped(void *context)
 {
     struct remote *remote = context;
-    if (remote->reads) {
+    bool silent = note_silence(remote);
+    if (remote->reads && !silent) {
         remote->read.done = remote->fetch.done;
         kg_lm_read_watch(&remote->read);
     }
-    remote->stops = remote->stops || (remote->reads ? remote->read.stopped : kg_input_stopped(&remote->k->input));
+    remote->stops = remote->stops || remote->read.stopped || kg_input_stopped(&remote->k->input);
     return remote->stops;
 }
 
