@@ -2,6 +2,9 @@
 
 What a run learns stays in build/fuzz/NAME/corpus, and the next one goes on from there. A finding is kept as a file in
 build/fuzz/NAME, and ends the run with exit code 1.
+
+``fuzz.py --keep NAME`` fuzzes nothing: it copies a few of the inputs that were learnt to tests/fuzz/corpus, which
+together reach every edge, so that tests and other machines begin there.
 """
 
 from __future__ import annotations
@@ -10,8 +13,10 @@ import argparse
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -39,14 +44,29 @@ def main() -> int:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}; default: all")
     parser.add_argument("--seconds", type=int, help="for each target (default: 60, or no limit with --runs)")
     parser.add_argument("--runs", type=int, default=-1, help="stop a target after so many inputs")
+    parser.add_argument("--keep", action="store_true", help="keep what was learnt in tests/fuzz/corpus; fuzz nothing")
     options = parser.parse_args()
     unknown = [name for name in options.targets if name not in TARGETS]
     if unknown:
         parser.error(f"unknown target {unknown[0]!r}; there are {', '.join(TARGETS)}")
     names = options.targets or list(TARGETS)
+    if options.keep:
+        for name in names:
+            keep(TARGETS[name])
+        return 0
     seconds = options.seconds if options.seconds is not None else 60 if options.runs < 0 else 0
     found = [name for name in names if not fuzz(TARGETS[name], seconds, options.runs)]
     return 1 if found else 0
+
+
+def made(target: Target) -> Path:
+    """Build the program of a target."""
+    folder = FOLDER / target.name
+    (folder / "corpus").mkdir(parents=True, exist_ok=True)
+    program, unwatched = folder / "fuzz", folder / "unwatched"
+    unwatched.write_text("".join(f"src:{name}\n" for name in target.unwatched), encoding="utf-8")
+    build(target, program, ["clang", *FLAGS, f"-fsanitize-coverage-ignorelist={unwatched}"])
+    return program
 
 
 def fuzz(target: Target, seconds: int, runs: int) -> bool:
@@ -56,10 +76,7 @@ def fuzz(target: Target, seconds: int, runs: int) -> bool:
     """
     folder = FOLDER / target.name
     learnt = folder / "corpus"
-    learnt.mkdir(parents=True, exist_ok=True)
-    program, words, unwatched = folder / "fuzz", folder / "words", folder / "unwatched"
-    unwatched.write_text("".join(f"src:{name}\n" for name in target.unwatched), encoding="utf-8")
-    build(target, program, ["clang", *FLAGS, f"-fsanitize-coverage-ignorelist={unwatched}"])
+    program, words = made(target), folder / "words"
     words.write_text("".join(f'"{word}"\n' for word in target.words), encoding="utf-8")
     command = [
         str(program),
@@ -85,6 +102,25 @@ def fuzz(target: Target, seconds: int, runs: int) -> bool:
         return False
     print(f"fuzz {target.name}: nothing was found in {figures}", flush=True)
     return True
+
+
+def keep(target: Target) -> None:
+    """Copy the fewest learnt inputs that reach every edge, beside the seeds, to tests/fuzz/corpus as learnt-NN."""
+    program, learnt = made(target), FOLDER / target.name / "corpus"
+    with tempfile.TemporaryDirectory() as chosen:
+        for path in target.corpus.iterdir():
+            shutil.copy(path, chosen)
+        merge = ["-merge=1", "-set_cover_merge=1", "-use_counters=0", f"-max_len={target.max_len}"]
+        command = [str(program), *merge, chosen, str(learnt)]
+        ran = subprocess.run(command, capture_output=True, text=True, errors="replace", env=ENVIRONMENT, check=False)
+        if ran.returncode:
+            raise SystemExit(ran.stderr[-2000:])
+        old = {path.name for path in target.corpus.iterdir()}
+        new = sorted(path for path in Path(chosen).iterdir() if path.name not in old)
+        free = (name for i in range(10000) if (name := f"learnt-{i:02}") not in old)
+        for path, name in zip(new, free, strict=False):
+            shutil.copy(path, target.corpus / name)
+    print(f"fuzz {target.name}: {len(new)} inputs kept in {target.corpus}", flush=True)
 
 
 def processor_seconds() -> float:
