@@ -54,19 +54,21 @@ KG_INLINE void unpack_nibbles(struct group *g, const uint8_t *p)
     }
 }
 
-/* Adds the fifth bits: 32 for each row. */
+/* Adds the fifth bits: 32 for each row, 8 for each vector. The bits of a vector's bytes are a mask as they are, once
+ * the bytes of the rows are in its order; masks are then loaded from memory. */
 KG_INLINE void add_fifth_bits(struct group *g, const uint8_t *p)
 {
-    typedef unsigned u32x8_at __attribute__((vector_size(32), aligned(1), may_alias));
-    typedef unsigned long long u64x8 __attribute__((vector_size(64)));
-    const long long bit = (long long)0x8040201008040201u;
-    const b8x64 bits = (b8x64)(i64x8){bit, bit, bit, bit, bit, bit, bit, bit};
-    const b8x64 rows = (b8x64) __builtin_convertvector(*(const u32x8_at *)p, u64x8);
+    i32x8 rows = *(const i32x8_at *)p;
+    const i32x8 bytes = {0x0c080400, 0x0d090501, 0x0e0a0602, 0x0f0b0703,
+                         0x0c080400, 0x0d090501, 0x0e0a0602, 0x0f0b0703};
+    unsigned long long masks[4] __attribute__((aligned(32)));
+    __asm__("vpshufb %1, %0, %0" : "+v"(rows) : "v"(bytes));
+    *(i32x8_at *)masks = __builtin_shufflevector(rows, rows, 0, 4, 1, 5, 2, 6, 3, 7);
     KG_UNROLL
     for (uint32_t i = 0; i < 4; i++) {
-        const long long low = 0x0101010101010101 * i, high = 0x0101010101010101 * (i + 8);
-        const b8x64 spread = pick_bytes(rows, (b8x64)(i64x8){low, high, low, high, low, high, low, high});
-        g->value[i] = add_where(g->value[i], spread, bits, bytes_of(16));
+        unsigned long long mask;
+        __asm__("kmovq %1, %0" : "=Yk"(mask) : "m"(masks[i]));
+        __asm__("vpaddb %1, %0, %0%{%2%}" : "+v"(g->value[i]) : "v"(bytes_of(16)), "Yk"(mask));
     }
 }
 
