@@ -1,7 +1,8 @@
-"""The files that are measured: a pulled model in other types, and synthetic models, kept below build/bench."""
+"""The files that are measured: a pulled model in other types, and synthetic models, kept in FOLDER."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,13 +13,13 @@ from kgpt_build.errors import KgptError
 from kgpt_build.models import GgufModel
 from kgpt_build.models.catalog import resolve
 
-FOLDER = Path(__file__).parents[2] / "build" / "bench"
+FOLDER = Path(os.environ.get("KGPT_BENCH", Path(__file__).parents[2] / "build" / "bench"))
 
 
 def load(name: str) -> GgufModel:
     """The model ``name``: a file, a pulled model, ``MODEL:TYPE`` for another type of it, or a synthetic one.
 
-    ``MODEL:TYPE`` and synthetic models are written first, unless they lie below build/bench. Raises KgptError.
+    ``MODEL:TYPE`` and synthetic models are written first, unless they lie in FOLDER. Raises KgptError.
     """
     if name in synthetic.NAMES:
         path = synthetic.path_of(name, FOLDER)

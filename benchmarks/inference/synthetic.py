@@ -3,7 +3,7 @@
 A speed does not depend on what the weights are, as long as no number overflows. So the codes of the blocks are random
 bytes, tiled from a small pool, and scales are chosen so that a row's values have a standard deviation of 1 over the
 root of its length. The files have a small SentencePiece vocabulary, so every engine loads them. They are written tensor
-by tensor, into build/bench, and a run with ``--delete`` removes them.
+by tensor, into build/bench or the folder that KGPT_BENCH names, and a run with ``--delete`` removes them.
 """
 
 from __future__ import annotations
