@@ -156,7 +156,7 @@ def command(
     target = "hosted" if hosted else "bare"
     parts = {
         "efi": not hosted and settings.firmware is not None and settings.firmware.is_uefi,
-        "drivers": not hosted and settings.has_usb_keyboard,
+        "drivers": not hosted and settings.has_driven_keyboard,
     }
     found = _find_boot_file(named, default, request, brought, drafting, own, parts, target=target, arch=arch)
     medium = "kernel" if hosted else choose_medium(found, medium, settings.firmware)

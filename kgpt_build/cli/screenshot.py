@@ -212,7 +212,7 @@ def _type(machine: Machine, typed: str, limit: float) -> None:
     """Type the text. If it has line ends, wait until the shell waits for the next line."""
     from kgpt_build.events import Keyboards, Shell
 
-    if machine.settings.has_usb_keyboard:
+    if machine.settings.has_driven_keyboard:
         _expect(machine, Keyboards.event, 1, limit)  # firmware's search may take a second
     before = sum(isinstance(event, Shell) for event in machine.events)
     machine.type_keys(typed)

@@ -31,22 +31,22 @@ class Boot(Event):
     display: str = ""
     """The mode of the screen, such as ``1024x768x32`` or ``text 80x25``; empty without a screen."""
     keyboard: bool = False
-    """The keyboard controller (i8042) has a keyboard; ``keyboards`` tells of USB."""
+    """The keyboard controller (i8042) has a keyboard; ``keyboards`` tells of others."""
 
 
 @dataclass(frozen=True)
 class Keyboards(Event):
-    """A USB keyboard was found, or went, while the kernel waits for input. Kernels with drivers send it."""
+    """A USB or virtio keyboard was found, or went, while the kernel waits for input. Kernels with drivers send it."""
 
     event: ClassVar[str] = "keyboards"
     names: tuple[str, ...]
-    """All keyboards: ``i8042``, and ``usb`` with the ports that lead to it, such as ``usb 1.2``."""
+    """All keyboards: ``i8042``, ``virtio``, and ``usb`` with the ports that lead to it, such as ``usb 1.2``."""
     search_us: int
     """Microseconds that the search for devices took, with the start of their drivers."""
     usb_us: int
     """Of these, the start of USB controllers."""
     found_us: int
-    """From that start until the first USB keyboard worked."""
+    """From that start until the first of these keyboards worked."""
 
 
 @dataclass(frozen=True)

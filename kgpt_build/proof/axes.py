@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import ClassVar, TypeVar
 
+from kgpt_build.arch import DEFAULT
 from kgpt_build.errors import UsageError
 from kgpt_build.proof.pairwise import Axes, Rule, rows_covering_pairs, rows_covering_values
-from kgpt_build.vm.settings import KEYBOARDS
 
 AXES: Axes = {
     "loader": ("pvh", "multiboot1", "grub-bios", "grub-uefi"),
@@ -42,7 +42,7 @@ RULES: tuple[Rule, ...] = (
 DEVICE_AXES: Axes = {
     "start": ("grub-bios", "grub-uefi", "direct-uefi"),
     "secure": ("off", "on"),
-    "keyboard": KEYBOARDS[1:],
+    "keyboard": (DEFAULT.qemu.keyboard, "usb", "hub", "none"),
     "disk": ("none", "usb", "nvme", "ahci", "virtio", "cd"),
     "memory": ("1024", "6144", "20480"),
 }

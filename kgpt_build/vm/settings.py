@@ -17,7 +17,7 @@ from kgpt_build.words import counted
 ACCELS = ("auto", "kvm", "tcg")
 MACHINES = ("auto", *(machine for arch in ALL for machine in arch.qemu.machines))
 MEDIA = ("kernel", "cdrom", "usb", "disk")
-KEYBOARDS = ("auto", DEFAULT.qemu.keyboard, "usb", "hub", "none")
+KEYBOARDS = ("auto", DEFAULT.qemu.keyboard, "usb", "hub", "none", "virtio")
 
 TCG_TIMEOUT_FACTOR = 4.0
 """Factor for default time limits under TCG. A limit that the user gives is not multiplied."""
@@ -45,8 +45,8 @@ class RunSettings:
     window: str = "gtk"
     """QEMU's kind of window (display.find_window)."""
     keyboard: str = "auto"
-    """The machine's own, by its name; one on USB, or behind a hub there; none. auto: its own if it has one, else one on
-    USB beside a screen."""
+    """The machine's own, by its name; one on USB, or behind a hub there; none; a virtio device. auto: its own if it has
+    one, else one on USB beside a screen."""
     card: str = "VGA"
     """QEMU's graphics card; empty: none; by default that of the architecture. The small machine has none."""
     serial: bool = True
@@ -100,8 +100,8 @@ class RunSettings:
             raise UsageError(f"{small} boots kernels only", f"give --machine {full}")
         if self.disks and self.machine == small:
             raise UsageError(f"{small} has no disks", f"leave out --disk, or give --machine {full}")
-        if self.has_usb_keyboard and self.machine == small:
-            raise UsageError(f"{small} has no USB keyboard", f"leave out --keyboard, or give --machine {full}")
+        if self.has_driven_keyboard and self.machine == small:
+            raise UsageError(f"{small} has no bus for a keyboard", f"leave out --keyboard, or give --machine {full}")
         check_disks(self.disks)
         check_nets(self.nets, small=self.arch.qemu.is_small(self.machine_type), machine=small)
         if self.display and not self.card:
@@ -139,11 +139,11 @@ class RunSettings:
         return qemu.card if qemu.card_by_itself or self.display else ""
 
     @property
-    def has_usb_keyboard(self) -> bool:
-        """Is the keyboard on USB? So is that of a machine with a screen which has no other."""
+    def has_driven_keyboard(self) -> bool:
+        """Does the keyboard need a driver? On USB, as that of a machine with a screen which has no other, or virtio."""
         if self.keyboard == "auto":
             return not self.arch.qemu.keyboard and self.shown_card != ""
-        return self.keyboard in ("usb", "hub")
+        return self.keyboard in ("usb", "hub", "virtio")
 
     @property
     def machine_type(self) -> str:
@@ -152,7 +152,7 @@ class RunSettings:
             return self.machine
         if self.firmware is not None and self.firmware.secure:
             return self.firmware.secure.machine
-        drives = bool(self.disks) or self.store is not None or self.has_usb_keyboard
+        drives = bool(self.disks) or self.store is not None or self.has_driven_keyboard
         cards = any(net.card not in SMALL_CARDS for net in self.nets)
         needs_full = self.display or self.medium != "kernel" or self.firmware is not None or drives or cards
         return self.arch.qemu.full_machine if needs_full else self.arch.qemu.small_machine

@@ -30,6 +30,7 @@
 #include "platform/drivers/usb/storage.c"
 #include "platform/drivers/usb/xhci.c"
 #include "platform/drivers/virtio/blk.c"
+#include "platform/drivers/virtio/input.c"
 #include "platform/drivers/virtio/net.c"
 #include "platform/drivers/virtio/rng.c"
 #include "platform/drivers/virtio/virtio.c"

@@ -52,14 +52,14 @@ def test_a_keyboard_that_no_machine_of_it_has(capsys: pytest.CaptureFixture[str]
     assert "virt has no keyboard controller (i8042)" in said
     assert "give --keyboard usb" in said
     own = RunSettings(Path("k"), keyboard="i8042")
-    assert not own.has_usb_keyboard
+    assert not own.has_driven_keyboard
     for keyboard, card, usb in (
         ("auto", "ramfb", True),
         ("auto", "", False),
         ("usb", "", True),
         ("none", "ramfb", False),
     ):
-        assert RunSettings(Path("k"), keyboard=keyboard, card=card, arch=ARM).has_usb_keyboard is usb
+        assert RunSettings(Path("k"), keyboard=keyboard, card=card, arch=ARM).has_driven_keyboard is usb
 
 
 @pytest.mark.parametrize("name", TAKE_IT)

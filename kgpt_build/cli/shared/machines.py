@@ -109,8 +109,9 @@ def device_options(command: Command) -> Command:
         type=click.Choice(KEYBOARDS),
         default=KEYBOARDS[0],
         show_default=True,
-        help="The machine's keyboard: at the keyboard controller, on USB, on USB behind a hub, or none. Kernels for "
-        "language models and trainings know USB. auto: at the controller if the machine has one.",
+        help="The machine's keyboard: at the keyboard controller, on USB, on USB behind a hub, none, or a virtio "
+        "device. Kernels for language models and trainings know USB and virtio. auto: at the controller if the machine "
+        "has one.",
     )
     disk = click.option(
         "--disk",

@@ -145,8 +145,10 @@ def _screen(settings: RunSettings) -> list[str]:
 
 
 def _keyboard(settings: RunSettings) -> list[str]:
-    if not settings.has_usb_keyboard:
+    if not settings.has_driven_keyboard:
         return []
+    if settings.keyboard == "virtio":
+        return ["-device", "virtio-keyboard-pci"]
     behind = ("usb-hub,bus=keys.0,port=1",) if settings.keyboard == "hub" else ()
     port = "1.1" if behind else "1"
     devices = ("qemu-xhci,id=keys", *behind, f"usb-kbd,bus=keys.0,port={port}")

@@ -110,6 +110,8 @@ def test_standalone_is_what_a_person_pastes() -> None:
         ({"keyboard": "none"}, "-machine microvm,auto-kernel-cmdline=off ", "i8042"),
         ({"keyboard": "none", "machine": "q35"}, "-machine q35,i8042=off ", "usb-kbd"),
         ({"keyboard": "usb"}, "-machine pc,i8042=off ", "usb-hub"),
+        ({"keyboard": "virtio"}, "-machine pc,i8042=off ", "usb"),
+        ({"keyboard": "virtio"}, "-device virtio-keyboard-pci ", "xhci"),
         ({"keyboard": "usb"}, "-device qemu-xhci,id=keys -device usb-kbd,bus=keys.0,port=1 ", "usb-hub"),
         ({"keyboard": "hub"}, "-device usb-hub,bus=keys.0,port=1 -device usb-kbd,bus=keys.0,port=1.1 ", "microvm"),
         ({"nets": (Net(),)}, " -netdev user,id=net0 -device virtio-net-device,netdev=net0 ", "virtio-net-pci"),

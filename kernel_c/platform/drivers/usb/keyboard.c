@@ -9,8 +9,6 @@
 #define ROLLOVER 1  /* in all slots: more keys are held than the keyboard can tell */
 #define BOOT_REPORT 8u
 #define EXTENDED 0x80
-#define PREFIX_EXTENDED 0xE0
-#define RELEASED 0x80
 #define KEY_PAUSE 0x48
 #define KEY_BREAK 0x46 /* extended: Ctrl with Pause */
 #define USB_CTRLS 0x11
@@ -41,11 +39,7 @@ static void keep_typed(struct kg_xhci *x, char byte)
 static void feed_code(struct kg_usb *d, uint8_t code, bool pressed)
 {
     char typed[KG_KEY_BYTES];
-    d->keys.decoder.layout = kg_keymap();
-    if (code & EXTENDED) {
-        kg_keyboard_feed(&d->keys.decoder, PREFIX_EXTENDED, typed);
-    }
-    size_t n = kg_keyboard_feed(&d->keys.decoder, (code & ~EXTENDED) | (pressed ? 0 : RELEASED), typed);
+    size_t n = kg_keymap_feed(&d->keys.decoder, code, pressed, typed);
     for (size_t i = 0; i < n; i++) {
         keep_typed(d->host, typed[i]);
     }

@@ -1,5 +1,6 @@
 BARE_DRIVERS += \
     platform/drivers/virtio/blk.c \
+    platform/drivers/virtio/input.c \
     platform/drivers/virtio/rng.c \
     platform/drivers/virtio/virtio.c \
     platform/drivers/virtio/virtio_mmio.c \
