@@ -40,6 +40,7 @@ _NAMES = (
         "in_folder",
         "old_client",
         "refused_packets",
+        "slow_stalls",
         "pages",
         "calls",
         "requests",

@@ -187,3 +187,13 @@ def test_a_server_that_says_nothing_of_a_missing_menu(make: Make) -> None:
     left = [int(text) for text in re.findall(r"Starts without a menu in (\d+) s\.", machine.said)]
     assert left == list(range(10, 0, -1))
     assert machine.modules == []
+
+
+def test_a_busy_host_does_not_make_seconds_long(make: Make) -> None:
+    """The menu measures its clock by short waits, most of which last longer than they should. Each try of the firmware
+    lasts a second.
+    """
+    machine = make()
+    machine.world.slow_stalls, machine.world.tries_late = 7, 100
+    machine.run(FILES)
+    assert 65 <= machine.world.tries_late <= 71
