@@ -114,6 +114,7 @@ def tap_script(address: str, servers: Sequence[str], machine: list[str], then: s
 
 def said_over_tap(machine: Diskless, address: str, servers: Sequence[str], serial: Path, until: str) -> tuple[str, str]:
     """What a machine on a TAP device says up to ``until`` (an extended regular expression), and what servers log."""
+    serial.unlink(missing_ok=True)
     then = f"""
         for i in $(seq {pace.limit(_SECONDS):.0f}); do
             if grep -qaE {shlex.quote(until)} {serial}; then break; fi
