@@ -582,6 +582,8 @@ class Durations(Event):
     """The number of the first one, from 0."""
     ticks: tuple[int, ...]
     """The durations, at most 1,000, in ticks."""
+    switches: tuple[int, ...]
+    """How often another task took a processor from the process during each of them; empty: never, as in a kernel."""
 
 
 @dataclass(frozen=True)

@@ -179,6 +179,11 @@ const char *plat_smis(uint64_t *count)
     return "there is no counter";
 }
 
+uint64_t plat_switches(void)
+{
+    return 0;
+}
+
 const char *plat_clock(void)
 {
     return "fuzz";

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from hosted import Hosted, Run
 from lm_brought import Brought
 
 from kgpt_build.cli import cli, invoke
-from kgpt_build.cli.shared.jitter import histogram, percentile
+from kgpt_build.cli.shared.jitter import Series, busy, histogram, percentile, text_of
 
 N_CTX = 64
 WORDS = "mode=jitter exit times=1100 depth=8"
@@ -47,6 +48,24 @@ def test_the_summary_is_that_of_the_durations(measured: Run) -> None:
     assert histogram(durations, said["p50"], said["bounds"]) == said["counts"]
     assert sum(said["counts"]) == 1100
     assert (said["smis"], said["smis_unknown"]) == (0, "a process cannot read the counter")
+
+
+def test_tokens_that_another_task_interrupted_are_told(brought: Brought) -> None:
+    """On a processor that a busy process shares: of the others the figures stand beside those of all."""
+    processors = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(processors)})
+    try:
+        with busy(1):
+            run = brought.run("mode=jitter exit times=10000 depth=8 cpus=1")
+    finally:
+        os.sched_setaffinity(0, processors)
+    ticks = [tick for part in run.of("durations") for tick in part["ticks"]]
+    switches = [count for part in run.of("durations") for count in part["switches"]]
+    assert len(switches) == len(ticks) == 10000
+    kept = sorted(tick for tick, count in zip(ticks, switches, strict=True) if not count)
+    assert 0 < len(kept) < 10000
+    assert f"jitter: {len(kept)} of these while no other task took a processor: " in run.console
+    assert f"p99/p50 {percentile(kept, 990) / percentile(kept, 500):.3f}" in run.console
 
 
 def test_each_processor_looks_for_gaps_before_and_after(measured: Run) -> None:
@@ -118,6 +137,16 @@ def peer(tmp_path: Path) -> Path:
     )
     program.chmod(0o755)
     return program
+
+
+def test_a_report_has_the_undisturbed_tokens_beside_all() -> None:
+    some = Series("kgpt", 0, 4, 8, 1, (1000, 1000, 9000, 1000), per_us=1e3, bounds=(1000,), switches=(0, 0, 2, 0))
+    none = Series("kgpt", 0, 2, 8, 1, (3000, 3000), per_us=1e3)
+    rows = [line.split() for line in text_of("m", [some, none])]
+    assert ["kgpt,", "idle", "1.0", "9.0", "9.0", "9.0", "9.000"] in rows
+    assert ["…", "5", "undisturbed", "1.0", "3.0", "3.0", "3.0", "3.000"] in rows
+    assert some.as_json["undisturbed"]["max"] == 1.0
+    assert none.as_json["undisturbed"] is None
 
 
 def jitter(*words: str) -> str:

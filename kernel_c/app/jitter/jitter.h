@@ -11,6 +11,7 @@ struct kg_jitter {
     struct kgpt *k;
     uint32_t depth, n, done; /* tokens of the context before each token; to measure; measured */
     uint64_t *durations;     /* (n), in ticks */
+    uint64_t *switches;      /* (n): of tasks, meanwhile */
     struct kg_gaps *gaps;    /* (processors) */
     uint64_t hz;             /* ticks per second; a guess if the clock's frequency is unknown */
     uint64_t threshold;      /* of gaps, in ticks */

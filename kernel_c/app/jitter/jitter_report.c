@@ -39,11 +39,23 @@ void kg_jitter_report_sections(const struct kg_jitter *jitter, const struct kg_s
             .max = s->max);
 }
 
+/* Tokens during which no other task took a processor. */
+static uint32_t count_undisturbed(const struct kg_jitter *jitter)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < jitter->done; i++) {
+        n += jitter->switches[i] == 0;
+    }
+    return n;
+}
+
 static void send_durations(const struct kg_jitter *jitter)
 {
+    bool disturbed = count_undisturbed(jitter) < jitter->done;
     for (uint32_t i = 0, n; i < jitter->done; i += n) {
         n = jitter->done - i < EVENT_DURATIONS ? jitter->done - i : EVENT_DURATIONS;
-        KG_EMIT(durations, .first = i, .ticks = {jitter->durations + i, n});
+        KG_EMIT(durations, .first = i, .ticks = {jitter->durations + i, n},
+                .switches = {jitter->switches + i, disturbed ? n : 0});
     }
 }
 
@@ -90,6 +102,25 @@ static void print_summary(const struct kg_jitter *jitter, const struct kg_summar
     }
 }
 
+/* Figures without the tokens that another task has interrupted. The counts of switches make room for their times. */
+static void print_undisturbed(struct kg_jitter *jitter)
+{
+    struct kg_summary s;
+    uint32_t n = 0;
+    if (count_undisturbed(jitter) == jitter->done) {
+        return;
+    }
+    for (uint32_t i = 0; i < jitter->done; i++) {
+        if (jitter->switches[i] == 0) {
+            jitter->switches[n++] = jitter->durations[i];
+        }
+    }
+    kg_summary_make(&s, jitter->switches, n);
+    kg_print("jitter: %u of these while no other task took a processor: p50 %.1f, p99 %.1f, max %.1f; p99/p50 %.3f\n",
+             n, microseconds(jitter, s.p50), microseconds(jitter, s.p99), microseconds(jitter, s.max),
+             s.p50 ? (double)s.p99 / (double)s.p50 : 0);
+}
+
 void kg_jitter_report(struct kg_jitter *jitter)
 {
     struct kg_summary s;
@@ -97,6 +128,7 @@ void kg_jitter_report(struct kg_jitter *jitter)
         return;
     }
     send_durations(jitter);
+    print_undisturbed(jitter);
     kg_summary_make(&s, jitter->durations, jitter->done);
     print_summary(jitter, &s);
     KG_EMIT(jitter, .tokens = jitter->done, .depth = jitter->depth,

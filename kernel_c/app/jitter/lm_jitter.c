@@ -93,9 +93,10 @@ static void decode_tokens(struct kg_jitter *jitter, uint32_t end, bool (*stopped
     const uint32_t *token = conversation->prompt + jitter->depth;
     while (jitter->done < end && jitter->status == KG_OK) {
         kg_lm_truncate(session, jitter->depth);
-        uint64_t start = plat_ticks();
+        uint64_t switches = plat_switches(), start = plat_ticks();
         jitter->status = kg_lm_eval(session, token, 1, stopped, jitter->k, &jitter->error);
         jitter->durations[jitter->done] = plat_ticks() - start;
+        jitter->switches[jitter->done] = plat_switches() - switches;
         jitter->done += jitter->status == KG_OK;
     }
 }
@@ -181,8 +182,9 @@ enum kg_status kg_lm_jitter(struct kgpt *k, struct kg_error *error)
     jitter.hz = plat_ticks_hz() ? plat_ticks_hz() : GUESSED_HZ;
     jitter.threshold = jitter.hz / GAPS_PER_SECOND;
     jitter.durations = kg_arena_array(&k->arena, jitter.n, sizeof *jitter.durations);
+    jitter.switches = kg_arena_array(&k->arena, jitter.n, sizeof *jitter.switches);
     jitter.gaps = kg_arena_array(&k->arena, workers, sizeof *jitter.gaps);
-    if (!jitter.durations || !jitter.gaps) {
+    if (!jitter.durations || !jitter.switches || !jitter.gaps) {
         kg_error_set(error, KG_E_MEMORY, "the times of %u tokens do not fit the memory", jitter.n);
         kg_error_hint(error, "give the machine more memory, or choose a smaller times=");
         jitter.status = KG_E_MEMORY;

@@ -76,6 +76,7 @@ uint64_t plat_ticks(void);                    /* monotonic: the TSC, or nanoseco
 uint64_t plat_ticks_hz(void);                 /* frequency of plat_ticks, calibrated at first use; 0 if unknown */
 /* Counts the SMIs (system management interrupts) since the last reset. Returns why they cannot be counted, or NULL. */
 const char *plat_smis(uint64_t *count);
+uint64_t plat_switches(void);          /* how often another task has taken a processor from this process; bare: 0 */
 uint64_t plat_time(void);              /* seconds since 1970, UTC; 0: unknown */
 const char *plat_clock(void);          /* source of the frequency: "cpuid", "hpet", "system", …; "" if unknown */
 void plat_clock_use(const char *name); /* before the first use: use only this source; keeps the pointer */

@@ -53,3 +53,8 @@ const char *plat_smis(uint64_t *count)
     (void)count;
     return "this processor has no counter of them";
 }
+
+uint64_t plat_switches(void)
+{
+    return 0; /* there are no tasks */
+}

@@ -54,6 +54,8 @@ class Series:
     cpus: int
     durations: tuple[int, ...]
     per_us: float
+    switches: tuple[int, ...] = ()
+    """How often another task took a processor during each; empty: never, or nobody counted."""
     bounds: tuple[int, ...] = ()
     """Of the histogram; empty: those of the first series of the report."""
     gaps: tuple[Gaps, ...] = ()
@@ -61,6 +63,12 @@ class Series:
     """What it costs to begin and end work on all processors."""
     smis: int | None = None
     smis_unknown: str = ""
+
+    @property
+    def undisturbed(self) -> Series | None:
+        """The tokens during which no other task took a processor; None if these are all, or none, or nobody counted."""
+        kept = tuple(ticks for ticks, switches in zip(self.durations, self.switches, strict=False) if not switches)
+        return replace(self, tokens=len(kept), durations=kept, switches=()) if kept else None
 
     @property
     def figures(self) -> dict[str, float]:
@@ -91,6 +99,7 @@ class Series:
             "cpus": self.cpus,
             "unit": self.unit,
             **self.figures,
+            "undisturbed": {"tokens": kept.tokens, **kept.figures} if (kept := self.undisturbed) else None,
             "smis": self.smis,
             "smis_unknown": self.smis_unknown,
             "sections": asdict(self.sections) if self.sections else None,
@@ -108,14 +117,15 @@ def series_of(events: Sequence[Event], backend: str, *, load: int, icount: bool)
     summary = next((event for event in events if isinstance(event, Jitter)), None)
     if summary is None:
         raise KgptError("nothing was measured: the run was stopped")
-    durations = tuple(tick for event in events if isinstance(event, Durations) for tick in event.ticks)
+    parts = [event for event in events if isinstance(event, Durations)]
     return Series(
         name=f"kgpt ({backend} {summary.isa})",
         load=load,
         tokens=summary.tokens,
         depth=summary.depth,
         cpus=summary.cpus,
-        durations=durations,
+        durations=tuple(tick for part in parts for tick in part.ticks),
+        switches=tuple(count for part in parts for count in part.switches),
         per_us=0 if icount else summary.ticks_hz / 1e6,
         bounds=summary.bounds,
         gaps=tuple(event for event in events if isinstance(event, Gaps)),
@@ -158,6 +168,11 @@ def busy(n: int) -> Iterator[None]:
         yield
 
 
+def _counts(series: Series) -> tuple[int, ...]:
+    """Its switches, one for each token: rounds without any are put together with others."""
+    return series.switches or (0,) * len(series.durations)
+
+
 def together(series: Sequence[Series]) -> list[Series]:
     """One series for the rounds of each, in the order of the first ones."""
     joined: dict[str, Series] = {}
@@ -165,6 +180,7 @@ def together(series: Sequence[Series]) -> list[Series]:
         before = joined.get(one.label)
         joined[one.label] = one if before is None else replace(
             before, tokens=before.tokens + one.tokens, durations=before.durations + one.durations,
+            switches=_counts(before) + _counts(one),
             gaps=before.gaps + one.gaps,
             smis=None if before.smis is None or one.smis is None else before.smis + one.smis,
         )  # fmt: skip
@@ -180,15 +196,21 @@ def text_of(title: str, series: Sequence[Series]) -> Iterator[str]:
     names = ("p50", "p99", "p99.9", "max")
     rows = [[f"{first.unit} a token", *names, "p99/p50"]]
     for one in shown:
-        figures = one.figures
-        rows.append([one.label, *(f"{figures[name]:,.{1 if one.per_us else 0}f}" for name in names),
-                     f"{figures['ratio']:.3f}"])  # fmt: skip
+        rows.append([one.label, *_cells(one, names)])
+        if (kept := one.undisturbed) and kept.tokens < one.tokens:
+            rows.append([f"… {kept.tokens:,} undisturbed", *_cells(kept, names)])
     yield from columns(rows)
     for one in shown:
         yield ""
         yield from _bars(one, first.bounds)
     for one in shown:
         yield from _stolen(one)
+
+
+def _cells(series: Series, names: Sequence[str]) -> list[str]:
+    """Percentiles, and the ratio of two of them."""
+    figures = series.figures
+    return [*(f"{figures[name]:,.{1 if series.per_us else 0}f}" for name in names), f"{figures['ratio']:.3f}"]
 
 
 def _bars(series: Series, bounds: Sequence[int]) -> Iterator[str]:
