@@ -41,10 +41,13 @@ def test_openai_asks_a_full_server_again(without_model: Hosted, tmp_path: Path) 
     openai = pytest.importorskip("openai")
     said = [{"role": "user", "content": ASK}]
     # Its many words are not read, so they fill the buffers of the connection, and the reply stays until we go.
-    body = json.dumps({"messages": said, "stream": True, "logprobs": True, "top_logprobs": 20}).encode()
+    # Without a temperature it goes on to the end of the context; by some seeds it ends before the buffers are full.
+    asked = {"messages": said, "stream": True, "temperature": 0, "logprobs": True, "top_logprobs": 20}
+    body = json.dumps(asked).encode()
     modules = talker_modules(write_talker(tmp_path, n_ctx=16384))
     with (
-        serving(without_model, modules, "slots=1 queue=0") as server,
+        # With a busy machine the client's first request may come after the time that a stalled reader usually has.
+        serving(without_model, modules, "slots=1 queue=0 timeout=3600") as server,
         server.wire() as wire,
         openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=50) as client,
         ThreadPoolExecutor(1) as pool,
