@@ -4,9 +4,9 @@ kgpt serve polls its connections between the layers of a pass, and all processor
 network alone, the others would compute: at best as fast as a server with one processor less, and at best with the
 answers of a server that computes nothing. Both bounds are measured beside today's way, in turn: the tokens per second
 of some clients, and meanwhile the time from a request for /health to its answer, on a connection that stays open.
-``--target bare`` asks a kernel in QEMU, over our own TCP and a network card. Without KVM a round takes a quarter of a
-minute on a quiet machine, and so it has fewer tokens there. Each round is told when it has ended. After ``--limit``
-seconds no round begins, and the table has those that there are.
+``--target bare`` asks a kernel in QEMU, over our own TCP and a network card. Without KVM two clients with two tokens
+each took 16 to 40 s on a busy machine: so there are fewer tokens there, and each round is told when it has ended. No
+round begins that would end after ``--limit`` seconds; the table has those that there are.
 """
 
 from __future__ import annotations
