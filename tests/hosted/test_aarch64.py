@@ -12,8 +12,9 @@ import pytest
 from hosted import Hosted
 from refusals import refused
 from rooms import ROOT
+from tiny_lm import write_lm
 
-from kgpt_build import paths
+from kgpt_build import models, paths
 from kgpt_build.arch import DEFAULT, of_host, of_name
 from kgpt_build.errors import ToolMissing
 from kgpt_build.kernel import hosted as hosted_module
@@ -90,6 +91,24 @@ def test_random_bit_patterns_give_the_bits_of_x86_64(tmp_path: Path) -> None:
     ]
     assert len(outputs[0]) > 1_000_000
     assert outputs[0] == outputs[1]
+
+
+def test_drafts_change_no_text(program: Hosted, tmp_path: Path) -> None:
+    """Two turns of a chat, greedy and sampled: tokens and logits of plain decoding, there and on this machine."""
+    model = write_lm(tmp_path / "m.gguf", fields={"llama.context_length": 256}, kind="Q8_0")
+    chat = tmp_path / "m.kgct"
+    chat.write_bytes(models.load_lm(model).chat_blob())
+    modules = ("--module", str(model), "--module", str(chat))
+    ways = (("speculate=ngram speculate_tokens=5", ()), ("speculate=draft", ("--module", f"{model} kind=draft")))
+    host = Hosted(build_cached(NO_MODEL, target="hosted"))
+    for sampling in ("temperature=0", "temperature=1.5 seed=3"):
+        words = f"mode=chat max_tokens=30 logits logit_bias=0-inf logit_bias=3-inf {sampling}"
+        runs = [one.run(words, b"abcabcab\nab\n", modules) for one in (program, host)]
+        runs += [program.run(f"{words} {how}", b"abcabcab\nab\n", (*modules, *more)) for how, more in ways]
+        said = [[event for event in run.events if event["event"] in ("logits", "token", "sample")] for run in runs]
+        assert said[0]
+        assert all(other == said[0] for other in said[1:])
+        assert [sum(speed["drafted"] for speed in run.of("speed")) > 0 for run in runs] == [False, False, True, True]
 
 
 def test_a_program_tells_its_architecture(program: Hosted) -> None:
