@@ -25,6 +25,7 @@ _KEPT = 8192
 _KEPT_BYTES = 256 << 20
 _DIGEST_SIZE = hashlib.sha256().digest_size
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>|(\S))', re.MULTILINE)
+_GIVEN = re.compile(r"(?:^| )-include (\S+)")
 _EMBEDDED = re.compile(rb"\.inc(?:bin|lude)|^[ \t]*#[ \t]*embed", re.MULTILINE)
 
 
@@ -87,7 +88,8 @@ class Keys:
     def key(self, step: Step) -> Key | None:
         """The key of the object; None if the object may depend on files that cannot be found."""
         found: dict[Path, str] = {}
-        waiting = [step.source]
+        given = (self._find(name, step.folders) for name in _GIVEN.findall(step.flags))
+        waiting = [step.source, *(header for header in given if header)]
         while waiting:
             path = waiting.pop()
             if path in found:

@@ -124,6 +124,15 @@ def test_only_what_changed_is_compiled_again(
     assert again.sha256 == first.sha256
 
 
+def test_the_program_for_uefi_is_not_compiled_again(tmp_path: Path) -> None:
+    """Its files include a header that the compiler's command names, not the source."""
+    first, again = (build(BuildSettings(out=tmp_path / name, efi=True)) for name in ("first", "again"))
+    assert again.compiled == ()
+    assert first.efi
+    assert again.efi
+    assert first.efi.read_bytes() == again.efi.read_bytes()
+
+
 def test_a_header_that_changed_compiles_what_includes_it(
     tmp_path: Path, warm_cache: Path, first_build: BuildResult, own_sources: Path
 ) -> None:

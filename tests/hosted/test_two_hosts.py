@@ -79,7 +79,7 @@ def test_the_default_kernel(other_zig: Path, tmp_path: Path, arch: Arch) -> None
 def test_a_kernel_for_language_models(
     other_zig: Path, tmp_path: Path, arch: Arch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The largest file of each room and all with instructions of their own are compiled by both.
+    """The largest file of each room, and all files with instructions of their own, are compiled by both.
 
     The other host links these with the remaining objects of this host, for kernel.elf and for kgpt.efi. All 460 files
     would take it an hour.
