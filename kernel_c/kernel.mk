@@ -59,7 +59,8 @@ FEATURES_aarch64 = $(if $(filter zig,$(TOOLCHAIN)),$(foreach name,$(1),-Xclang -
 FLAGS_aarch64_crc = $(call FEATURES_aarch64,crc,armv8-a)
 FLAGS_aarch64_dotprod = $(call FEATURES_aarch64,dotprod,armv8.2-a)
 FLAGS_aarch64_i8mm = $(call FEATURES_aarch64,dotprod i8mm,armv8.2-a)
-FLAGS_aarch64_sha = $(call FEATURES_aarch64,sha2,armv8-a)
+# The arm_neon.h of gcc 12 gives SHA-256's instructions to those who have AES's, too.
+FLAGS_aarch64_sha = $(call FEATURES_aarch64,$(if $(filter gcc,$(TOOLCHAIN)),crypto,sha2),armv8-a)
 $(if $(LINKER_SCRIPT_$(ARCH)),,$(error ARCH=$(ARCH): there is no row for it in kernel.mk))
 
 # Each room lists its sources in its room.mk, by the kernels that need them:

@@ -65,7 +65,7 @@ KG_INLINE vec madd(vec a, vec b, vec c)
 #elif KG_VECTOR == 8
     return (vec)__builtin_ia32_vfmaddps256(a, b, c);
 #else
-    return (vec)__builtin_ia32_vfmaddps(a, b, c);
+    return (vec)__builtin_aarch64_fmav4sf(a, b, c);
 #endif
 }
 

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 from boots import Boot, Kgpt, need, texts
+from files import FILES
 from test_boot_plugin import run
 
 from kgpt_build.arch import of_name
+from kgpt_build.boot_modules import BootModule
 from kgpt_build.cli import invoke
+from kgpt_build.events import Logits
 from kgpt_build.kernel.build import build_cached
+from kgpt_build.models import NO_MODEL, load_lm
 
 ARCH = of_name("aarch64")
 COMPARE_WITH_24 = bytes.fromhex("1f600071")
@@ -130,14 +134,42 @@ def test_the_plugin_has_the_option(arm_kernel: Path, tmp_path: Path) -> None:
     assert "is for aarch64, not for x86-64" in wrong
 
 
+def need_compiler(toolchain: str) -> None:
+    if not shutil.which({"gcc": "aarch64-linux-gnu-gcc"}.get(toolchain, toolchain)):
+        pytest.skip(f"the test needs {toolchain} for aarch64")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("toolchain", ["gcc", "clang"])
 def test_kernels_of_other_compilers(boot: Boot, arm_kernel: Path, toolchain: str) -> None:
-    if not shutil.which({"gcc": "aarch64-linux-gnu-gcc"}.get(toolchain, toolchain)):
-        pytest.skip(f"the test needs {toolchain} for aarch64")
+    need_compiler(toolchain)
     kernel = build_cached(toolchain=toolchain, arch=ARCH)
     one, other = (boot("seed=7 samples=3 exit", image=path) for path in (arm_kernel, kernel))
     assert one.wait().ok
     assert other.wait().ok
     assert texts(one) == texts(other)
     assert boot("fault=null", image=kernel).wait().message.startswith("panic: DABORT")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["llama-Q2_K", "llama-Q4_K", "llama-Q8_0", "gemma3"])
+@pytest.mark.parametrize("toolchain", ["gcc", "clang"])
+def test_language_models_by_other_compilers(boot: Boot, toolchain: str, name: str, tmp_path: Path) -> None:
+    """The logits are those of zig's kernel: by SMMLA on `max`, from a boot module and from a model inside."""
+    need("qemu-system-aarch64")
+    need_compiler(toolchain)
+    model = tmp_path / "tiny.gguf"
+    FILES[name](model)
+    words = "mode=generate prompt=a max_tokens=6 samples=2 seed=3 logits cpus=2 cpumask=i8mm exit"
+    found = []
+    for compiler in ("zig", toolchain):
+        inside = build_cached(load_lm(model), toolchain=compiler, arch=ARCH)
+        guest = boot(words, image=inside, cpu="max", cpus=2, memory=256)
+        assert guest.wait().ok
+        found.append([event.f32 for event in guest.events if isinstance(event, Logits)])
+    kernel = build_cached(NO_MODEL, toolchain=toolchain, arch=ARCH)
+    guest = boot(words, image=kernel, modules=(BootModule(model),), cpu="max", cpus=2, memory=256)
+    assert guest.wait().ok
+    found.append([event.f32 for event in guest.events if isinstance(event, Logits)])
+    assert len(found[0]) > 2
+    assert found[0] == found[1] == found[2]

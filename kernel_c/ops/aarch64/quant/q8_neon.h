@@ -131,16 +131,17 @@ KG_INLINE void tile(float *y, size_t y_stride, const uint8_t *p, uint32_t blocks
                     size_t act_stride, const uint32_t tokens, const struct kind kind)
 {
     const bool two = KG_HAS_MATRIX && tokens > 1;
+    const uint32_t at_once = two ? 2 : 1;
     struct row_floats sum[MOST_TOKENS] = {0};
     for (uint32_t b = 0; b < blocks; b++, p += KG_GROUP * kind.bytes, acts += sizeof(struct kg_act_q8)) {
         struct weights w;
         unpack(&w, p, kind);
         KG_UNROLL
-        for (uint32_t t = 0; t < tokens; t += two ? 2 : 1) {
+        for (uint32_t t = 0; t < tokens; t += at_once) {
             int32x4_t sums[PAIRS] = {0};
             multiply_block(sums, &w, acts + t * act_stride, act_stride, two);
             KG_UNROLL
-            for (uint32_t second = 0; second < (two ? 2 : 1); second++) {
+            for (uint32_t second = 0; second < at_once; second++) {
                 const struct kg_act_q8 *a = (const void *)(acts + (t + second) * act_stride);
                 add_block(&sum[t + second], rows_of_sums(sums, two, second), &w, a, kind);
             }

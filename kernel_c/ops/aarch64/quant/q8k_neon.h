@@ -105,8 +105,9 @@ KG_INLINE void multiply_block(int32x4_t sum[][PAIRS], const struct scales *s, co
     const uint32_t chunks = kind.nibbles ? 4 : 2, parts = 8 / chunks;
     for (uint32_t chunk = 0; chunk < chunks; chunk++) {
         struct eights scales = s->scale[kind.nibbles ? 0 : chunk];
+        const uint32_t moved = kind.nibbles ? PAIRS : 0;
         KG_UNROLL
-        for (uint32_t pair = 0; kind.nibbles && pair < PAIRS; pair++) { /* the chunk's two scales move to the front */
+        for (uint32_t pair = 0; pair < moved; pair++) { /* the chunk's two scales move to the front */
             const int64x2_t by = vdupq_n_s64(-16 * (int64_t)chunk);
             scales.pair[pair] = vreinterpretq_u8_u64(vshlq_u64(vreinterpretq_u64_u8(scales.pair[pair]), by));
         }
