@@ -3,6 +3,9 @@
 #ifndef KGPT_TRAIN_VECTOR_H
 #define KGPT_TRAIN_VECTOR_H
 
+#ifdef __aarch64__
+#include <arm_neon.h>
+#endif
 #include <stdint.h>
 
 #include "kgpt/root.h"
@@ -65,7 +68,7 @@ KG_INLINE vec madd(vec a, vec b, vec c)
 #elif KG_VECTOR == 8
     return (vec)__builtin_ia32_vfmaddps256(a, b, c);
 #else
-    return (vec)__builtin_aarch64_fmav4sf(a, b, c);
+    return (vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 #endif
 }
 

@@ -84,3 +84,15 @@ def test_the_short_list(case: Case, bench: Bench, entries: Mapping[str, Any]) ->
 @of([case for case in LONG if case.name.startswith(("smollm2/", "train/"))])
 def test_smollm2_and_trainings(case: Case, bench: Bench, entries: Mapping[str, Any]) -> None:
     equal(case, bench, entries, short=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("toolchain", ["gcc", "clang"])
+def test_other_compilers_compute_the_record(toolchain: str, tmp_path: Path, entries: Mapping[str, Any]) -> None:
+    """Trainings, whose fused products each compiler names differently, and quantized models."""
+    if not shutil.which({"gcc": "aarch64-linux-gnu-gcc"}.get(toolchain, toolchain)):
+        pytest.skip(f"the test needs {toolchain} for aarch64")
+    bench = Bench(tmp_path, toolchain, ARCH)
+    for name in ("train/fast-avx2/small", "train/fast-avx2/text", "train/exact/small", *QUANTIZED):
+        _, found = next(iter(CASES[name].runs(bench, short=True)))
+        assert different(CASES[name], toolchain, entries[name], found) == []
