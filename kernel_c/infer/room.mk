@@ -1,6 +1,5 @@
 ENGINE_LM += \
     infer/arch.c \
-    infer/attention.c \
     infer/forward.c \
     infer/kv.c \
     infer/lm_fields.c \

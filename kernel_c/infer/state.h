@@ -87,7 +87,7 @@ void kg_lm_products(const struct kg_lm_pass *pass, const struct kg_lm_product *p
 /* work->hidden = activation(gate) * up, or activation(up) where there is no gate. */
 void kg_lm_feed_forward(const struct kg_lm_pass *pass);
 
-/* attention.c: work->attended from work->query and the caches. */
+/* attention/share.c: work->attended from work->query and the caches. */
 void kg_lm_attend(const struct kg_lm_pass *pass);
 
 /* forward.c: computes the tokens of the pass, and writes the logits (n_logits, n_vocab) to `logits`. `stopped` is

@@ -1,4 +1,4 @@
-/* Attention (kernel_c/ops/attention, kernel_c/infer/attention.c) for test_attention.py: the steps of each table, and
+/* Attention (kernel_c/ops/attention, kernel_c/infer/attention/) for test_attention.py: the steps of each table, and
  * whole batches beside the plain definition. */
 #include "infer/state.h"
 #include "kgpt/cpu.h"

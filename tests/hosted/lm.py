@@ -34,6 +34,7 @@ _ROOMS = (
     "tokenizer",
     "engine",
     "infer",
+    "infer/attention",
     "infer/chat",
     "infer/constrain",
     "infer/constrain/grammar",

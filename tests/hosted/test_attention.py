@@ -104,7 +104,7 @@ def padded(n: int) -> int:
 @pytest.fixture(scope="module", params=["zig", "gcc"])
 def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Library:
     sources = [path for path in listed("ENGINE_LM", rooms=("ops/attention",)) if not path.endswith("_test.c")]
-    sources += [f"kernel_c/infer/{name}.c" for name in ("attention", "kv")]
+    sources += [f"kernel_c/infer/{name}.c" for name in ("attention/share", "attention/tile", "kv")]
     sources += [f"kernel_c/core/{name}.c" for name in ("arena", "arena_count", "str", "x86/cpu")]
     sources += ["kernel_c/ops/quant/types.c"]
     sources += [

@@ -1,0 +1,3 @@
+ENGINE_LM += \
+    infer/attention/share.c \
+    infer/attention/tile.c
