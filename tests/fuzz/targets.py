@@ -54,8 +54,9 @@ _VOCAB = [
 _MODEL = [
     *(
         f"kernel_c/infer/{name}.c"
-        for name in ("arch", "attention", "forward", "kv", "lm_fields", "lm_hparams", "lm_model", "lm_tensors")
+        for name in ("arch", "forward", "kv", "lm_fields", "lm_hparams", "lm_model", "lm_tensors")
     ),
+    *listed("ENGINE_LM", rooms=("infer/attention",)),
     *(f"kernel_c/infer/{name}.c" for name in ("pass", "rope", "rows", "session", "vector", "work")),
     *(f"kernel_c/ops/attention/{name}_ref.c" for name in ("attention", "kv")),
     *(f"kernel_c/ops/quant/{name}.c" for name in ("act", "float_ref", "ref", "unpack")),

@@ -1,4 +1,4 @@
-"""Asks a DHCP server what machines of some architectures boot: ``dhcp_client.py SERVER RELAY NUMBER…`` prints JSON.
+"""``dhcp_client.py SECONDS SERVER RELAY NUMBER…``: what machines of some architectures boot, as JSON.
 
 It asks as a relay does, whose address is this machine's (RFC 2131, RFC 2132, RFC 4578).
 """
@@ -15,7 +15,6 @@ from collections.abc import Iterator
 COOKIE = bytes.fromhex("63825363")
 MESSAGE, CLASS, BOOT_FILE, PARAMETERS, ARCHITECTURE, END = 53, 60, 67, 55, 93, 255
 DISCOVER, SERVER_PORT = 1, 67
-_SECONDS = 60.0
 
 
 def discover(number: int, relay: str) -> bytes:
@@ -42,12 +41,11 @@ def options(packet: bytes) -> Iterator[tuple[int, bytes]]:
             at += 1
 
 
-def ask(server: str, relay: str, number: int) -> dict[str, str]:
+def ask(server: str, relay: str, number: int, deadline: float) -> dict[str, str]:
     """The boot file and the class of the offer."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
         own.bind((relay, SERVER_PORT))
         own.settimeout(0.2)
-        deadline = time.monotonic() + _SECONDS
         while time.monotonic() < deadline:
             try:
                 own.sendto(discover(number, relay), (server, SERVER_PORT))
@@ -63,5 +61,6 @@ def ask(server: str, relay: str, number: int) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    server, relay, *numbers = sys.argv[1:]
-    json.dump({number: ask(server, relay, int(number)) for number in numbers}, sys.stdout)
+    seconds, server, relay, *numbers = sys.argv[1:]
+    until = time.monotonic() + float(seconds)
+    json.dump({number: ask(server, relay, int(number), until) for number in numbers}, sys.stdout)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import pace
 import pytest
 from click.testing import CliRunner
 from hosted import Hosted, Run
@@ -56,7 +58,10 @@ def test_tokens_that_another_task_interrupted_are_told(brought: Brought) -> None
     os.sched_setaffinity(0, {min(processors)})
     try:
         with busy(1):
-            run = brought.run("mode=jitter exit times=10000 depth=8 cpus=1")
+            end, run = time.monotonic() + pace.limit(60), None
+            while not (run and any(part["switches"] for part in run.of("durations"))):
+                assert time.monotonic() < end, "the busy process never took the processor"
+                run = brought.run("mode=jitter exit times=10000 depth=8 cpus=1")
     finally:
         os.sched_setaffinity(0, processors)
     ticks = [tick for part in run.of("durations") for tick in part["ticks"]]

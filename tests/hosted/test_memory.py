@@ -11,12 +11,13 @@ import pytest
 from native import shared_object
 
 PAGE = 4096
-BASE = 0x3000_0000
-"""Of the memory that is really there; below 4 GiB, as the entry code wants page tables."""
 SIZE = 16 << 20
 MODULE, RAM, RESERVED = 0, 1, 2
 KEPT = 16 * PAGE
 FOUR_GIB = 1 << 32
+BASES = range(0x3000_0000, FOUR_GIB, 64 << 20)
+"""Where the memory that is really there may lie, unless the process has something there: below 4 GiB, as the entry code
+wants page tables."""
 
 
 class Region(ctypes.Structure):
@@ -32,9 +33,10 @@ class Outside(ctypes.Structure):
 
 
 class Memory:
-    """kernel_c/platform/common/memory.c. Addresses are offsets from BASE."""
+    """kernel_c/platform/common/memory.c. Addresses are offsets from ``base``."""
 
-    def __init__(self, library: ctypes.CDLL) -> None:
+    def __init__(self, library: ctypes.CDLL, base: int) -> None:
+        self.base = base
         self.library = library
         library.driver_memory.restype = ctypes.c_bool
         library.plat_outside.restype = Outside
@@ -45,20 +47,20 @@ class Memory:
 
     def begin(self, regions: Sequence[tuple[int, int, int]]) -> bool:
         """(offset, size, type) of each region."""
-        rows = (Region * len(regions))(*(Region(BASE + at, size, kind) for at, size, kind in regions))
+        rows = (Region * len(regions))(*(Region(self.base + at, size, kind) for at, size, kind in regions))
         return bool(self.library.driver_memory(rows, len(regions)))
 
     def arena(self) -> tuple[int, int]:
         size = ctypes.c_size_t()
-        return self.library.kg_memory_arena(ctypes.byref(size)) - BASE, size.value
+        return self.library.kg_memory_arena(ctypes.byref(size)) - self.base, size.value
 
     def pages(self, n: int) -> int | None:
         address = self.library.kg_memory_pages(n)
-        return None if address is None else address - BASE
+        return None if address is None else address - self.base
 
     def dma(self, size: int, alignment: int = 1, limit: int = (1 << 64) - 1) -> int | None:
         address = self.library.plat_dma(size, alignment, limit)
-        return None if address is None else address - BASE
+        return None if address is None else address - self.base
 
     def outside(self) -> tuple[int, int]:
         """Bytes outside the arena, and those of them that are used."""
@@ -73,9 +75,10 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Memory]:
     libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
     libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x100000  # MAP_FIXED_NOREPLACE
-    assert libc.mmap(BASE, SIZE, mmap.PROT_READ | mmap.PROT_WRITE, flags, -1, 0) == BASE
-    yield Memory(shared_object(tmp_path_factory.mktemp("memory"), ["tests/hosted/memory_driver.c"]))
-    assert libc.munmap(BASE, SIZE) == 0
+    writable = mmap.PROT_READ | mmap.PROT_WRITE
+    base = next(base for base in BASES if libc.mmap(base, SIZE, writable, flags, -1, 0) == base)
+    yield Memory(shared_object(tmp_path_factory.mktemp("memory"), ["tests/hosted/memory_driver.c"]), base)
+    assert libc.munmap(base, SIZE) == 0
 
 
 MB = 1 << 20
@@ -100,12 +103,12 @@ def test_the_largest_run_is_the_arena_and_stays_whole(memory: Memory) -> None:
 
 def test_pages_are_zeroed(memory: Memory) -> None:
     assert memory.begin(TWO_RUNS)
-    ctypes.memset(BASE, 0xFF, 4 * PAGE)
+    ctypes.memset(memory.base, 0xFF, 4 * PAGE)
     memory.arena()
     at = memory.dma(2 * PAGE)
     assert at is not None
-    assert ctypes.string_at(BASE + at, 2 * PAGE) == bytes(2 * PAGE)
-    assert ctypes.string_at(BASE + at + 2 * PAGE, 1) == b"\xff"
+    assert ctypes.string_at(memory.base + at, 2 * PAGE) == bytes(2 * PAGE)
+    assert ctypes.string_at(memory.base + at + 2 * PAGE, 1) == b"\xff"
 
 
 def test_pages_before_the_arena_is_given_come_from_it_if_they_must(memory: Memory) -> None:
@@ -121,7 +124,7 @@ def test_pages_of_the_arena_can_be_given_back(memory: Memory) -> None:
     assert memory.begin(((0, MB, RAM),))
     base, _ = memory.arena()
     assert memory.pages(17) is None
-    memory.library.kg_memory_give(ctypes.c_void_p(BASE + base + 100), ctypes.c_size_t(21 * PAGE))
+    memory.library.kg_memory_give(ctypes.c_void_p(memory.base + base + 100), ctypes.c_size_t(21 * PAGE))
     assert memory.pages(20) == base + PAGE
 
 
@@ -131,7 +134,7 @@ def test_alignment(memory: Memory, alignment: int) -> None:
     memory.arena()
     at = memory.dma(64, alignment)
     assert at is not None
-    assert (BASE + at) % alignment == 0
+    assert (memory.base + at) % alignment == 0
     assert PAGE <= at < 2 * MB
 
 
@@ -140,7 +143,7 @@ def test_the_highest_address(memory: Memory, limit: int, there: bool) -> None:
     """Is that of the last byte."""
     assert memory.begin(TWO_RUNS)
     memory.arena()
-    assert memory.dma(PAGE, limit=BASE + limit) == (0 if there else None)
+    assert memory.dma(PAGE, limit=memory.base + limit) == (0 if there else None)
 
 
 def test_what_is_too_much(memory: Memory) -> None:

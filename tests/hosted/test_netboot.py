@@ -118,7 +118,7 @@ def test_each_architecture_gets_its_own_program(folder: Path) -> None:
         nsenter -t $1 -n ip link set relay netns $$
         ip addr add {RELAY}/24 dev relay
         ip link set relay up
-        exec {client} {ADDRESS} {RELAY} {" ".join(map(str, BOOTED))}
+        exec {client} {pace.limit(SECONDS)} {ADDRESS} {RELAY} {" ".join(map(str, BOOTED))}
     """
     script = f"""
         set -eu
