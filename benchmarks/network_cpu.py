@@ -128,11 +128,11 @@ def main() -> None:
     machine, servers = machine_line(), servers_of(options)
     try:
         tell(f"starting two servers ({options.target})")
-        with running(servers[0]), running(servers[1]):
+        with running(servers[0]) as more, running(servers[1]) as less:
             tell(f"they run; {_IDLE_S:.0f} s without work")
             with Probe(servers[0].port) as idle:
                 time.sleep(_IDLE_S)
-            found = measure(servers, options)
+            found = measure((more, less), options)
     except KgptError as error:
         raise SystemExit(f"network_cpu: {error.message}") from error
     if not all(rates for rates, _ in found.values()):
