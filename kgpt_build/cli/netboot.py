@@ -23,7 +23,7 @@ from kgpt_build.cli.shared.settings import settings_options
 @click.command("netboot")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True, type=ModelName())
-@click.option("--address", required=True, metavar="IP", help="This server's address on the network of the PCs.")
+@click.option("--address", required=True, metavar="IP", help="This server's address on the network of the machines.")
 @click.option("--interface", required=True, metavar="NAME", help="Its network interface there, for dnsmasq.")
 @click.option("--port", type=click.IntRange(1, 65535), default=80, show_default=True, help="The TCP port for nginx.")
 @click.option(
