@@ -101,6 +101,9 @@ static uint32_t choose_value(struct kg_schema *s, uint32_t list, uint32_t types)
     for (uint32_t i = kg_json_first(t, list); i != KG_JSON_NONE && s->status == KG_OK; i = kg_json_after(t, list, i)) {
         if (kg_json_type(s, i) & types) {
             (void)kg_schema_constant(s, i);
+            if (b->full) {
+                return 0;
+            }
             b->n_exprs = first + n; /* only the bytes are wanted */
             (void)kg_build_span(b, start, b->n_bytes - start);
             start = b->n_bytes;
