@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pace
+import pytest
 
 from kgpt_build.arch import Arch, of_name
 from kgpt_build.vm.variables import GLOBAL, Variable, formatted, is_blank, with_variables
@@ -69,6 +70,14 @@ _AAVMF = Path("/usr/share/AAVMF")
 ARM = Diskless(
     of_name("aarch64"), _AAVMF / "AAVMF_CODE.fd", _AAVMF / "AAVMF_VARS.fd", ("-machine", "virt", "-cpu", "cortex-a76")
 )
+
+
+def chosen(request: pytest.FixtureRequest) -> Diskless:
+    """The machine that the test names, or a PC; the test is skipped if its emulator or firmware is missing."""
+    found: Diskless = getattr(request, "param", PC)
+    if not found.is_here:
+        pytest.skip(f"{found.arch.qemu.program} or {found.code} is missing")
+    return found
 
 
 def said_by(argv: list[str], serial: Path, until: str = "20 samples,", escape_at: str = "") -> str:

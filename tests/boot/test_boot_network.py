@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from netboots import ARM, CARD, PC, Diskless, said_by
+from netboots import ARM, CARD, PC, Diskless, chosen, said_by
 from tiny_lm import write_lm
 
 from kgpt_build.cli import invoke
@@ -26,11 +26,7 @@ BOTH = pytest.mark.parametrize("machine", [PC, ARM], indirect=True, ids=["x86_64
 
 @pytest.fixture(scope="module")
 def machine(request: pytest.FixtureRequest) -> Diskless:
-    """A PC, unless the test says otherwise."""
-    found: Diskless = getattr(request, "param", PC)
-    if not found.is_here:
-        pytest.skip(f"{found.arch.qemu.program} or {found.code} is missing")
-    return found
+    return chosen(request)
 
 
 @pytest.fixture(scope="module")

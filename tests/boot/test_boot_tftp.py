@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from netboots import ARM, CAN_TAP, CARD, PC, Diskless, dnsmasq, said_by, said_over_tap
+from netboots import ARM, CAN_TAP, CARD, PC, Diskless, chosen, dnsmasq, said_by, said_over_tap
 from tiny_lm import write_lm
 
 from kgpt_build.cli import invoke
@@ -29,11 +29,7 @@ _END = "Any key goes back to the menu."
 
 @pytest.fixture(scope="module")
 def machine(request: pytest.FixtureRequest) -> Diskless:
-    """A PC, unless the test says otherwise."""
-    found: Diskless = getattr(request, "param", PC)
-    if not found.is_here:
-        pytest.skip(f"{found.arch.qemu.program} or {found.code} is missing")
-    return found
+    return chosen(request)
 
 
 @pytest.fixture(scope="module")
