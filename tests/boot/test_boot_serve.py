@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +128,25 @@ def test_eight_clients_at_once_get_what_each_gets_alone(serve: Serve) -> None:
         together = pool.map(lambda seed: ask(client, seed).choices[0].message.content, range(8))
         assert list(together) == alone
         assert len(set(alone)) > 4
+    end(guest)
+
+
+def test_forty_clients_that_connect_at_one_moment_all_get_in(serve: Serve) -> None:
+    """While QEMU stands still, nobody accepts them: by itself it lets one client wait, and others try again later."""
+    guest, url = serve()
+    guest.expect_event("serving")
+    address = ("127.0.0.1", int(url.rpartition(":")[2]))
+    with ExitStack() as stack:
+        os.kill(guest.machine.pid, signal.SIGSTOP)
+        try:
+            clients = [
+                stack.enter_context(socket.create_connection(address, timeout=pace.limit(30))) for _ in range(40)
+            ]
+            for client in clients:
+                client.sendall(b"GET /health HTTP/1.1\r\nHost: kgpt\r\nConnection: close\r\n\r\n")
+        finally:
+            os.kill(guest.machine.pid, signal.SIGCONT)
+        assert [client.makefile("rb").readline() for client in clients] == [b"HTTP/1.1 200 OK\r\n"] * 40
     end(guest)
 
 

@@ -29,6 +29,8 @@ _LOOK_SECONDS = 0.1
 class Listener:
     """Functions that the link's thread calls with the data that arrives."""
 
+    ready: Callable[[], None]
+    """Called once QEMU has made the machine, before its first instruction."""
     console: Callable[[bytes], None]
     """Gets bytes of the serial port; empty at its end."""
     events: Callable[[bytes], None]
@@ -158,6 +160,7 @@ class Link(threading.Thread):
         with contextlib.suppress(QMPError, EOFError, OSError):  # QEMU has exited; its status is the better report
             await client.connect(self._wires.qmp)
             self._qmp = client
+            self._listener.ready()
             if self._go:
                 await client.execute("cont")
             self._connected.set_result(None)

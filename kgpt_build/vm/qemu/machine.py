@@ -24,6 +24,7 @@ from kgpt_build.vm.qemu.channels import Wires
 from kgpt_build.vm.qemu.keys import keys_of
 from kgpt_build.vm.qemu.link import Link, Listener
 from kgpt_build.vm.qemu.plain import with_plain_names
+from kgpt_build.vm.qemu.waiting import lengthen_queues
 from kgpt_build.vm.settings import RunSettings
 from kgpt_build.vm.verdict import Observed, Verdict, judge
 from kgpt_build.words import counted
@@ -76,7 +77,11 @@ class Machine(GuestRun):
         self._wires.close_remote()
         self._begin_time_limit()
         listener = Listener(
-            console=self._feed_console, events=self._feed_events, qmp=self._feed_qmp, ended=self._feed_end
+            ready=self._make_ready,
+            console=self._feed_console,
+            events=self._feed_events,
+            qmp=self._feed_qmp,
+            ended=self._feed_end,
         )
         self._link = Link(self._wires, listener, go=not self.settings.gdb)
         self._link.start()
@@ -235,6 +240,10 @@ class Machine(GuestRun):
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def _make_ready(self) -> None:
+        if any(net.forwards for net in self.settings.nets):
+            lengthen_queues(self.pid)
 
     def _feed_qmp(self, event: Mapping[str, Any]) -> None:
         with self.changed:

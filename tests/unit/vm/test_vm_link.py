@@ -11,7 +11,13 @@ from kgpt_build.vm.qemu.link import Link, Listener
 def test_catching_up_brings_all_that_was_written() -> None:
     wires = Wires()
     console, events = bytearray(), bytearray()
-    listener = Listener(console=console.extend, events=events.extend, qmp=lambda event: None, ended=lambda error: None)
+    listener = Listener(
+        ready=lambda: None,
+        console=console.extend,
+        events=events.extend,
+        qmp=lambda event: None,
+        ended=lambda error: None,
+    )
     link = Link(wires, listener, go=True)  # no QEMU answers: it waits for the monitor
     link.start()
     line = b"x" * 200_000
