@@ -21,7 +21,8 @@ import time
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "unit"))
-from targets import ROOT, TARGETS, Target, build
+from fuzz_build import ROOT, Target, build
+from targets import TARGETS
 
 FOLDER = ROOT / "build" / "fuzz"
 FLAGS = [

@@ -11,7 +11,7 @@ from typing import Any
 
 import lm_tiny
 from hosted import Hosted, Run
-from seeds import bpe_tokenizer, with_tokenizer
+from shell_models import bpe_tokenizer, with_tokenizer
 from terminal import Terminal
 from tiny_lm import CHATML
 

@@ -13,7 +13,7 @@ import lm
 import lm_tiny
 import numpy as np
 from native import shared_object
-from seeds import bpe_tokenizer, with_tokenizer
+from shell_models import bpe_tokenizer, with_tokenizer
 
 REASONS = ("eos", "max_tokens", "context", "stopped", "stop", "nonfinite", "grammar")
 WORDS = ('{"', '":', '", "', '"}', "]}", ": ", ", ", "true", "false", "null", "e1", "\\u00", "été", "日本", "\n\t\t")

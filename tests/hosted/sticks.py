@@ -52,7 +52,7 @@ _NAMES = (
 
 
 class World(ctypes.Structure):
-    """struct world of stick_driver.c."""
+    """struct world of stick_world.h."""
 
     _fields_ = [(name, ctypes.c_uint64) for name in _NAMES]
 

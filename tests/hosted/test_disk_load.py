@@ -11,7 +11,7 @@ import disks
 import lm_tiny
 import pytest
 from hosted import Hosted
-from seeds import bpe_tokenizer, with_tokenizer
+from shell_models import bpe_tokenizer, with_tokenizer
 from test_disk_models import CHAT, MODULE, PLAIN, TEMPLATE, free, shell
 from test_disks import needs
 

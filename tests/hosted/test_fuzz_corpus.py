@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from fuzz import summary
-from targets import INCLUDES, ROOT, TARGETS, build
+from fuzz_build import INCLUDES, ROOT, build
+from targets import TARGETS
 
 SANITIZED = ["gcc", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 PLAIN = [sys.executable, "-m", "ziglang", "cc", "-O2", "-target", "x86_64-linux-gnu.2.28", "-fno-sanitize=all"]
@@ -32,10 +33,23 @@ def test_make_fuzz_starts() -> None:
     make = ["make", "-n", "fuzz", f"BIN={Path(sys.executable).parent}", "FUZZ_TARGETS=--help"]
     recipe = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     command = next(line for line in recipe.splitlines() if "fuzz.py" in line)
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    ran = subprocess.run(command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    ran = outside_pytest(command)
     assert ran.returncode == 0, ran.stderr
     assert all(name in ran.stdout for name in TARGETS)
+
+
+def test_the_command_for_seeds_starts_and_knows_every_target() -> None:
+    ran = outside_pytest(f"{sys.executable} tests/fuzz/seeds.py no-target")
+    assert ran.returncode == 2
+    problem, _, known = ran.stderr.splitlines()[-1].partition("; there are ")
+    assert problem == "seeds.py: error: unknown target 'no-target'"
+    assert {*known.split(", ")} == {*TARGETS}
+
+
+def outside_pytest(command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a shell does that has no PYTHONPATH."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_the_corpus_is_small_and_belongs_to_targets() -> None:

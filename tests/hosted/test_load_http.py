@@ -12,8 +12,8 @@ import lm_tiny
 import pytest
 from file_server import Answer, FileServer, Lie, Request, file_server, part, whole
 from hosted import Hosted, Run
-from seeds import bpe_tokenizer, with_tokenizer
 from serving import serving
+from shell_models import bpe_tokenizer, with_tokenizer
 from test_disk_models import CHAT, MODULE, PLAIN, TEMPLATE, free
 
 PATH = "/models/talks.gguf"

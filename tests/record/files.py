@@ -13,7 +13,7 @@ from lm_corners import CORNERS, random_tiny
 from lm_tiny import TINY, Tiny
 from real_model import smollm2_file
 from runs import even_model
-from seeds import bpe_tokenizer, with_tokenizer
+from shell_models import bpe_tokenizer, with_tokenizer
 from vocab_files import SPM_VARIANTS, golden, probe_fields, spm_fields
 
 from kgpt_build import models
