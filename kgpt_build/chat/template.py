@@ -94,6 +94,7 @@ class Flag(IntFlag):
     SYSTEM_MOVES = 1 << 2
     NO_BLANK = 1 << 3
     REWRITES = 1 << 6
+    ROWS = 1 << 28
 
 
 _TRIM_SHIFT = 16
@@ -272,6 +273,8 @@ class ChatTemplate:
         fragments: list[Fragment] = []
         for i, message in enumerate(said):
             if message["role"] == "user":
+                if roles[i - 1 : i] == ["user"]:  # a row: the first one asks for no reply
+                    fragments.pop()
                 fragments += self.turn(not i, system, message["content"], tools=tools)
             elif message["role"] == "tool":
                 before = Piece.RESULT_NEXT if roles[i - 1] == "tool" else Piece.RESULT_PRE

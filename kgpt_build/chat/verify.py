@@ -38,7 +38,7 @@ def cut(text: str, *words: str) -> list[str]:
 
 
 def verify(render: Renderer, template: ChatTemplate) -> ChatTemplate:
-    """``template``, with the flag NO_BLANK if necessary. Raises Unsayable if it differs from ``render``."""
+    """``template``, with the flags NO_BLANK and ROWS as it needs them. Raises Unsayable if it differs from ``render``."""
     bos = render.bos if template.flags & Flag.BOS else ""
     for messages in _conversations(template, SAID):
         if template.refused_word(messages):
@@ -47,7 +47,8 @@ def verify(render: Renderer, template: ChatTemplate) -> ChatTemplate:
             raise Unsayable(f"the pieces differ from it for {_shown(messages)}")
     blank = _conversations(template, ("x", *BLANK))
     exact = all(bos + template.render(messages) == _rendered(render, messages) for messages in blank)
-    return template if exact else replace(template, flags=template.flags | Flag.NO_BLANK)
+    rows = all(bos + template.render(messages) == _rendered(render, messages) for messages in _rows(template))
+    return replace(template, flags=template.flags | (0 if exact else Flag.NO_BLANK) | (Flag.ROWS if rows else 0))
 
 
 def _rendered(render: Renderer, messages: Sequence[Message]) -> str | None:
@@ -66,6 +67,14 @@ def _conversations(template: ChatTemplate, said: Sequence[str]) -> Iterator[list
             for start in range(len(said)):
                 texts = [said[(start + 3 * i) % len(said)] for i in range(n)]
                 yield conversation(system, *texts)
+
+
+def _rows(template: ChatTemplate) -> Iterator[list[Message]]:
+    """Conversations in which messages of the user follow each other."""
+    for system in (None, "s") if template.takes_system else (None,):
+        for roles in ("uu", "uuu", "uuau", "uauu", "uauuauu"):
+            said = [Message(role="user" if role == "u" else "assistant", content=f" {i}\n") for i, role in enumerate(roles)]
+            yield [*conversation(system), *said]
 
 
 def _shown(messages: Sequence[Message]) -> str:

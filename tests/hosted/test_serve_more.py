@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chat_cases import CASES
 from chats import write_talker
 from chromium import browsing
 from hosted import Hosted
@@ -85,13 +86,43 @@ def test_tokens_there_and_back(server: Server) -> None:
         assert server.post(f"/{path}", **fields).status == 400
 
 
-def test_the_prompt_of_a_chat(server: Server) -> None:
-    """As a text, without the BOS before it."""
-    prompt = server.post("/apply-template", messages=SAID).json()["prompt"]
-    assert "hello" in prompt
-    tokens = server.post("/tokenize", content=prompt).json()["tokens"]
-    assert len(tokens) + 1 == server.chat(max_tokens=1).json()["usage"]["prompt_tokens"]
-    assert server.post("/apply-template", messages=[]).status == 400
+@pytest.mark.parametrize(
+    "said",
+    [SAID, [{"role": "system", "content": "be brief"}, *SAID, *SAID], [*SAID, {"role": "assistant", "content": "wel"}]],
+)
+def test_the_prompt_of_a_chat_is_one_of_a_text(server: Server, said: list[Any]) -> None:
+    """With its special tokens. Messages may stand in a row, and the last one may begin the reply."""
+    prompt = server.post("/apply-template", messages=said).json()["prompt"]
+    shown = "".join(f"<|im_start|>{message['role']}\n{message['content']}<|im_end|>\n" for message in said)
+    begun = said[-1]["role"] == "assistant"
+    assert prompt == (shown.removesuffix("<|im_end|>\n") if begun else f"{shown}<|im_start|>assistant\n")
+    ways: dict[str, Any] = {"temperature": 0, "max_tokens": 9}
+    chat = server.post("/v1/chat/completions", messages=said, **ways).json()
+    text = server.post("/v1/completions", prompt=prompt, **ways).json()
+    assert chat["choices"][0]["message"]["content"] == text["choices"][0]["text"]
+    assert chat["usage"]["prompt_tokens"] == text["usage"]["prompt_tokens"]
+    assert len(server.post("/tokenize", content=prompt).json()["tokens"]) == text["usage"]["prompt_tokens"]
+    raw = server.post("/api/generate", model=NAME, prompt=prompt, raw=True, stream=False, options={"temperature": 0})
+    assert raw.json()["prompt_eval_count"] == text["usage"]["prompt_tokens"]
+
+
+def test_messages_in_a_row_are_refused_where_the_template_has_no_place_for_them(
+    without_model: Hosted, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    template = next(case for case in CASES if case.name == "llama2").text
+    modules = talker_modules(write_talker(tmp_path_factory.mktemp("llama2"), n_ctx=512, template=template))
+    with serving(without_model, modules, "slots=1 ctx=512") as found:
+        assert found.post("/apply-template", messages=SAID).status == 200
+        answer = found.post("/apply-template", messages=[*SAID, *SAID])
+        assert (answer.status, answer.json()["error"]["param"]) == (400, "messages.[1]")
+        assert found.post("/apply-template", messages=[]).status == 400
+
+
+def test_no_limit_to_a_reply_but_the_context(server: Server) -> None:
+    for field in ("max_tokens", "max_completion_tokens", "n_predict"):
+        choice = server.chat(**{field: -1}, logit_bias={"70": 100}).json()["choices"][0]
+        assert choice["finish_reason"] == "length"
+        assert len(choice["message"]["content"]) > 400
 
 
 def embed(server: Server, given: Any, **fields: Any) -> Any:

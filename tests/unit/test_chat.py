@@ -7,8 +7,8 @@ import pytest
 from chat_cases import CASES, SAID, SYSTEM, Case, conversation
 from refusals import refused
 
-from kgpt_build.chat import BUILTIN_TEMPLATES, ChatTemplate, Flag, Fragment, Piece, chat_blob, read_chat_blob
-from kgpt_build.chat.environment import Renderer
+from kgpt_build.chat import BUILTIN_TEMPLATES, ChatTemplate, Flag, Fragment, Message, Piece, chat_blob, read_chat_blob
+from kgpt_build.chat.environment import Renderer, TemplateRefused
 from kgpt_build.errors import KgptError
 
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -69,6 +69,21 @@ def test_built_in_templates_are_those_of_the_models(name: str, like: str) -> Non
     built_in, own = chat_blob("", case.bos, case.eos, family=name), _template(case)
     assert built_in.render(conversation(SYSTEM, *SAID)) == own.render(conversation(SYSTEM, *SAID))
     assert built_in.render(conversation(None, *SAID)) == own.render(conversation(None, *SAID))
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"), [("smollm2", True), ("qwen2.5", True), ("phi3-small", True), ("llama2", False), ("mistral-v3", False)]
+)
+def test_messages_of_the_user_in_a_row_stand_as_the_template_has_them(name: str, rows: bool) -> None:
+    case = _case(name)
+    template = _template(case)
+    assert bool(template.flags & Flag.ROWS) == rows
+    said = [Message(role="user", content="one"), Message(role="user", content="two")]
+    if rows:
+        assert template.render(said) == Renderer(case.text, case.bos, case.eos)(said)
+    else:
+        with pytest.raises(TemplateRefused):
+            Renderer(case.text, case.bos, case.eos)(said)
 
 
 def test_what_people_type_holds_no_special_tokens() -> None:
@@ -196,7 +211,7 @@ def test_a_damaged_blob_is_refused(change: object, message: str) -> None:
 
 def test_what_is_unknown_in_a_blob_is_refused() -> None:
     template = chat_blob(CHATML, "", "")
-    for flags in (1 << 28, 1 << 29, 1 << 31):
+    for flags in (1 << 29, 1 << 30, 1 << 31):
         with refused(KgptError, f"flags {flags:#x} version"):
             read_chat_blob(dataclasses.replace(template, flags=flags).blob())
 

@@ -142,5 +142,5 @@ def test_a_template_without_such_words_has_none() -> None:
 def test_unknown_thoughts_in_a_blob_are_refused() -> None:
     known = chat_blob(LIKE["ling"], "", "")
     assert known.flags & Thoughts.KEPT
-    with refused(KgptError, f"flags {known.flags | 1 << 28:#x} version"):
-        read_chat_blob(replace(known, flags=known.flags | 1 << 28).blob())
+    with refused(KgptError, f"flags {known.flags | 1 << 29:#x} version"):
+        read_chat_blob(replace(known, flags=known.flags | 1 << 29).blob())

@@ -73,6 +73,7 @@ enum kg_chat_flag {
     KG_CHAT_SYSTEM_MOVES = 1u << 2,
     KG_CHAT_NO_BLANK = 1u << 3, /* the template renders a message of only white space differently */
     KG_CHAT_REWRITES = 1u << 6, /* an earlier reply is rendered differently than it was generated: see kg_chat_reply */
+    KG_CHAT_ROWS = 1u << 28,    /* KG_CHAT_NEXT also stands between two messages of the user in a row */
 };
 
 /* How the template renders an earlier reply with a thought: <think> … </think>. The opening tag may be in
@@ -104,7 +105,7 @@ enum kg_chat_slot {
 };
 #define KG_CHAT_TRIM_LEFT(slot) (1u << (16 + 2 * (slot)))
 #define KG_CHAT_TRIM_RIGHT(slot) (1u << (17 + 2 * (slot)))
-#define KG_CHAT_FLAGS ((1u << 28) - 1) /* all defined flags */
+#define KG_CHAT_FLAGS ((1u << 29) - 1) /* all defined flags */
 /* Those of them that say how an earlier reply is rendered. */
 #define KG_CHAT_RULE                                                                                                   \
     (KG_CHAT_DROPS_THOUGHTS | KG_CHAT_DROPS_NEWLINES | 0xFF80u | KG_CHAT_ANSWER_END_NEWLINES | KG_CHAT_NEWLINES_KEPT | \

@@ -222,7 +222,7 @@ KG_TEST(chat, refuses_damage)
     static const struct {
         uint32_t at, value;
     } wrong[] = {
-        {4, 1},           {16, 1u << 28}, {20, KG_CHAT_PIECES - 1}, {24, KG_CHAT_BOS}, {28, HEAD - 1}, {28, 0xFFFFFFFF},
+        {4, 1},           {16, 1u << 29}, {20, KG_CHAT_PIECES - 1}, {24, KG_CHAT_BOS}, {28, HEAD - 1}, {28, 0xFFFFFFFF},
         {32, 0xFFFFFFFF}, {32, ROOM}}; /* with a CRC that matches: bounds are not a matter of trust */
     for (uint32_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         build(blob, 0, "", "");

@@ -94,6 +94,7 @@ static void add_told(struct told_fragments *f, const struct kg_told_chat *chat)
         } else if (i == 0 && chat->n_tools) {
             f->n += kg_chat_tool_turn(&f->chat, chat->system, chat->tools, chat->n_tools, told->text, f->list + f->n);
         } else {
+            f->n -= i && chat->told[i - 1].kind == KG_TOLD_MESSAGE; /* a row: the first one asks for no reply */
             f->n += kg_chat_turn(&f->chat, i == 0, chat->system, told->text, f->list + f->n);
         }
     }

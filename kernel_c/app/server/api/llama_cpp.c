@@ -272,7 +272,8 @@ void kg_post_apply_template(struct kg_client *client)
         kg_answer_long_begin(client, &json, &out)) {
         const struct kg_vocab *vocab = &client->server->k->lm->loaded.vocab;
         begin_spelling(&spelling, client->server, &json, "prompt");
-        for (uint32_t i = vocab->bos != KG_NO_TOKEN && job->tokens[0] == vocab->bos; i < job->n_tokens; i++) {
+        /* Without the BOS that /v1/completions adds again. */
+        for (uint32_t i = vocab->add_bos && job->tokens[0] == vocab->bos; i < job->n_tokens; i++) {
             spell_token(&spelling, job->tokens[i]);
         }
         end_spelling(&spelling);

@@ -137,8 +137,8 @@ bool kg_openai_fields(struct kg_client *client, uint32_t root, struct kg_job *jo
 {
     uint32_t options = kg_field(client, root, "stream_options");
     return kg_field_count(client, root, "n", 1, KG_SERVER_CHOICES, &job->n) &&
-           kg_field_count(client, root, "max_tokens", 1, UINT32_MAX, &job->request.max_tokens) &&
-           kg_field_count(client, root, "max_completion_tokens", 1, UINT32_MAX, &job->request.max_tokens) &&
+           kg_field_predict(client, root, "max_tokens", job) &&
+           kg_field_predict(client, root, "max_completion_tokens", job) &&
            kg_field_predict(client, root, "n_predict", job) && kg_field_bool(client, root, "stream", stream) &&
            kg_field_bool(client, options, "include_usage", &job->usage) && kg_fields_sampling(client, root, job) &&
            kg_fields_grammar(client, root, job);

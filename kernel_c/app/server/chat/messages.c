@@ -67,8 +67,9 @@ static bool read_content(struct kg_client *client, uint32_t message, uint32_t i,
     return true;
 }
 
-/* Why a message cannot stand behind the one before it (NULL: it is the first); NULL: it can. */
-static const char *why_not_behind(const struct kg_told *last, enum kg_told_kind kind)
+/* Why a message cannot stand behind the one before it (NULL: it is the first); NULL: it can. `rows`: the template takes
+ * messages of the user in a row. */
+static const char *why_not_behind(const struct kg_told *last, enum kg_told_kind kind, bool rows)
 {
     bool waits = last && last->kind == KG_TOLD_REPLY && last->n_calls; /* for results */
     switch (kind) {
@@ -78,6 +79,7 @@ static const char *why_not_behind(const struct kg_told *last, enum kg_told_kind 
         return !last || (last->kind == KG_TOLD_REPLY && !waits) ? NULL
                : waits                                          ? "tool_calls are not followed by a tool's message"
                : last->kind == KG_TOLD_RESULT                   ? "a message of the user follows one of a tool"
+               : rows                                           ? NULL
                                                                 : "a message of the user follows another one";
     default:
         return last && last->kind != KG_TOLD_REPLY ? NULL
@@ -120,7 +122,8 @@ static bool read_chat_message(struct kg_client *client, uint32_t message, uint32
         chat->system = told.text;
         return i == 0 || refuse_messages(client, i, "a system message must come first, and alone");
     }
-    const char *why = why_not_behind(chat->n ? &chat->told[chat->n - 1] : NULL, told.kind);
+    bool rows = client->server->k->lm->loaded.chat.flags & KG_CHAT_ROWS;
+    const char *why = why_not_behind(chat->n ? &chat->told[chat->n - 1] : NULL, told.kind, rows);
     if (why) {
         return refuse_messages(client, i, why);
     }
@@ -131,15 +134,14 @@ static bool read_chat_message(struct kg_client *client, uint32_t message, uint32
 static bool read_messages(struct kg_client *client, uint32_t messages, struct told_messages *chat)
 {
     const struct kg_json_tree *json = &client->server->json;
-    uint32_t i = 0, last = 0;
+    uint32_t i = 0;
     for (uint32_t m = kg_json_first(json, messages); m != KG_JSON_NONE; m = kg_json_after(json, messages, m)) {
-        last = i;
         if (!read_chat_message(client, m, i++, chat)) {
             return false;
         }
     }
-    return (chat->n && chat->told[chat->n - 1].kind != KG_TOLD_REPLY) ||
-           refuse_messages(client, last, "the last message must be one of the user, or of a tool");
+    return (chat->n && !chat->told[chat->n - 1].n_calls) ||
+           refuse_messages(client, i - 1, "the last message must be one of the user or of a tool, or begin the reply");
 }
 
 bool kg_job_messages(struct kg_client *client, uint32_t messages, struct kg_job *job)

@@ -49,11 +49,12 @@ bool kg_job_message(struct kg_client *client, struct kg_text system, struct kg_t
     return kg_job_told(client, &chat, job);
 }
 
+/* Clients write the special tokens of a template into a prompt; controllers (Modbus) do not. */
 static enum kg_status encode_prompt_text(const struct kg_job *job, struct kg_text text, struct kg_said_tokens *said,
                                          struct kg_error *error)
 {
     const struct kg_lm_loaded *loaded = &job->server->k->lm->loaded;
-    const struct kg_fragment fragment = {.text = text.data, .n = text.n};
+    const struct kg_fragment fragment = {text.data, text.n, !job->client->inner};
     *said = said_tokens_of(job);
     if (!text.n && loaded->vocab.first != KG_NO_TOKEN) {
         said->tokens[0] = loaded->vocab.first;
