@@ -38,7 +38,7 @@ def cut(text: str, *words: str) -> list[str]:
 
 
 def verify(render: Renderer, template: ChatTemplate) -> ChatTemplate:
-    """``template``, with the flags NO_BLANK and ROWS as it needs them. Raises Unsayable if it differs from ``render``."""
+    """``template``, with NO_BLANK and ROWS where they hold. Raises Unsayable if it differs from ``render``."""
     bos = render.bos if template.flags & Flag.BOS else ""
     for messages in _conversations(template, SAID):
         if template.refused_word(messages):
@@ -73,7 +73,9 @@ def _rows(template: ChatTemplate) -> Iterator[list[Message]]:
     """Conversations in which messages of the user follow each other."""
     for system in (None, "s") if template.takes_system else (None,):
         for roles in ("uu", "uuu", "uuau", "uauu", "uauuauu"):
-            said = [Message(role="user" if role == "u" else "assistant", content=f" {i}\n") for i, role in enumerate(roles)]
+            said = [
+                Message(role="user" if role == "u" else "assistant", content=f" {i}\n") for i, role in enumerate(roles)
+            ]
             yield [*conversation(system), *said]
 
 

@@ -72,7 +72,8 @@ def test_built_in_templates_are_those_of_the_models(name: str, like: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "rows"), [("smollm2", True), ("qwen2.5", True), ("phi3-small", True), ("llama2", False), ("mistral-v3", False)]
+    ("name", "rows"),
+    [("smollm2", True), ("qwen2.5", True), ("phi3-small", True), ("llama2", False), ("mistral-v3", False)],
 )
 def test_messages_of_the_user_in_a_row_stand_as_the_template_has_them(name: str, rows: bool) -> None:
     case = _case(name)
