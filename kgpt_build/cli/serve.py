@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ _GUEST_PORT = 8080
 _GUEST_MODBUS_PORT = 502
 _NOT_SERVED: dict[str, Any] = {
     **{name: value for name, value in QEMU_ONLY.items() if name not in (*_MACHINE, "nets")},
+    "default": False,
     "prompt": None,
     "mode": "serve",
     "models": (),
@@ -49,7 +51,6 @@ _OURS = {*_NOT_SERVED, "nets", "target", "cmdline", "slots", "secure_boot"}
 
 def _serve(
     named: Path | None,
-    default: bool,
     target: str,
     port: int,
     address: str,
@@ -76,7 +77,8 @@ def _serve(
     The sampling options are defaults for requests that do not name them.
     """
     bare = target == "bare"
-    if named is None and not default and not chat.is_in_build():
+    _check_address(address)
+    if named is None and not chat.is_in_build():
         named = Path(chat.MODEL)
     if card and not bare:
         raise UsageError("--card is for QEMU, and this runs as a Linux process", "give --target bare, too")
@@ -93,7 +95,6 @@ def _serve(
     assert run.command.callback is not None
     run.command.callback(
         named=named,
-        default=default,
         target=target,
         nets=nets,
         slots=slots,
@@ -103,6 +104,17 @@ def _serve(
         **_NOT_SERVED,
         **options,
     )
+
+
+def _check_address(address: str) -> None:
+    """Raises UsageError now, not when the model is loaded."""
+    try:
+        ip_address(address)
+    except ValueError as error:
+        raise UsageError(
+            f"--listen {address}: this is not an address of IPv4 or IPv6",
+            "give a numeric address of this host: 127.0.0.1, or 0.0.0.0 for all",
+        ) from error
 
 
 def _net(card: str, address: str, ports: list[tuple[int, int]]) -> Net:

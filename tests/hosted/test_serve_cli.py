@@ -71,7 +71,9 @@ def test_the_words_for_modbus(without_model: Hosted, tmp_path: Path, capsys: pyt
 def test_what_cannot_serve(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert invoke(["serve", "default"]) == 2
-    assert "microgpt" in capsys.readouterr().err
+    assert "mode serve is for language models, and default is a microgpt" in capsys.readouterr().err
+    assert invoke(["serve", "smollm2-135m", "--listen", "localhost"]) == 2
+    assert "--listen localhost: this is not an address" in capsys.readouterr().err
     (tmp_path / "key").write_text("two words\n")
     assert invoke(["serve", "smollm2-135m", "--key-file", str(tmp_path / "key")]) == 2
     assert "API key" in capsys.readouterr().err

@@ -120,7 +120,8 @@ def test_messages_in_a_row_are_refused_where_the_template_has_no_place_for_them(
 
 def test_no_limit_to_a_reply_but_the_context(server: Server) -> None:
     for field in ("max_tokens", "max_completion_tokens", "n_predict"):
-        choice = server.chat(**{field: -1}, logit_bias={"70": 100}).json()["choices"][0]
+        asked: dict[str, Any] = {field: -1, "logit_bias": {"70": 100}}
+        choice = server.chat(**asked).json()["choices"][0]
         assert choice["finish_reason"] == "length"
         assert len(choice["message"]["content"]) > 400
 

@@ -112,7 +112,9 @@ class Request:
 
     def _refuse_lm_settings(self, what: str) -> None:
         given = [*self.settings.for_lm, *(text.kind for text in self.texts if text.kind != PROMPT)]
-        if given or self.wishes.mode in ("chat", "serve", "bench", "perplexity", "jitter", "prefill"):
+        if self.wishes.mode == "serve":
+            raise UsageError(f"mode serve is for language models, and {what}", "give one: kgpt pull lists some")
+        if given or self.wishes.mode in ("chat", "bench", "perplexity", "jitter", "prefill"):
             word = given[0].replace("_", "-") if given else f"mode {self.wishes.mode}"
             raise UsageError(f"--{word} is for language models, and {what}", "leave it out")
 
