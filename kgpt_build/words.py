@@ -29,6 +29,11 @@ def shown(value: object, most: int = 80) -> str:
     return text if len(text) <= most else f"{text[:most]}…"
 
 
+def as_utf8(name: str) -> str:
+    """``name`` of a file for a place that holds UTF-8: U+FFFD stands for each byte of it that is none."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def shown_bytes(data: bytes) -> str:
     """``"root"`` for ASCII text, else ``the bytes 7f 45 4c 46``."""
     text = data.decode("ascii", "replace")

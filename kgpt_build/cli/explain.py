@@ -162,7 +162,10 @@ def _show_training(record: Path, prompt: str, output: Path) -> None:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise KgptError(f"cannot read {record}: {reason}", "kgpt train --record FILE makes a recording") from error
-    found = from_json(text)
+    try:
+        found = from_json(text)
+    except KgptError as error:
+        raise KgptError(f"{record}: {error.message}", error.hint) from error
     write_atomically(output, render_training(found, prompt, version("kgpt")).encode())
     size = memory_text(output.stat().st_size)
     click.echo(f"wrote {output}: {size}, {counted(len(found.checkpoints), 'checkpoint')} of {found.name}")

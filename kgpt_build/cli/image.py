@@ -65,7 +65,7 @@ def image_options(command: Command) -> Command:
             required=True,
             type=click.Path(path_type=Path),
             metavar="FILE",
-            help="The image to write.",
+            help="The image to write; of kgpt image net the folder.",
         ),
         click.option(
             "--cmdline",

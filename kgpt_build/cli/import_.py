@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from kgpt_build.cli.shared.names import StoredFile
 from kgpt_build.cli.shared.options import verbose_option
 
 
 @click.command("import")
-@click.argument("source", metavar="SRC", type=click.Path(path_type=Path))
+@click.argument("source", metavar="SRC", type=StoredFile())
 @click.option(
     "-o",
     "--output",

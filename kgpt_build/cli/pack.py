@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.cli.shared.names import ModelName
+from kgpt_build.cli.shared.names import ModelName, StoredFile
 from kgpt_build.cli.shared.options import (
     arch_option,
     chat_template_option,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command("pack")
-@click.argument("kernel", type=click.Path(path_type=Path))
+@click.argument("kernel", type=StoredFile())
 @click.argument("model", type=ModelName())
 @click.option(
     "-o",

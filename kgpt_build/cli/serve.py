@@ -32,7 +32,6 @@ _NOT_SERVED: dict[str, Any] = {
     "grammar_file": None,
     "json_schema": None,
     "keymap": None,
-    "keyboard": "i8042",
     "keeps": False,
     "store": None,
     "as_json": False,

@@ -91,11 +91,14 @@ def from_json(text: str) -> Recording:
     """The recording that ``to_json`` wrote. Raises KgptError for anything else."""
     try:
         read = json.loads(text)
+        if not isinstance(read, dict):
+            raise ValueError("it is no JSON object")
         if (read["format"], read["version"]) != (FORMAT, VERSION):
             raise KgptError("this is another version's recording", "train again with kgpt train --record FILE")
         return _record(read)
     except (ValueError, KeyError, TypeError) as error:
-        raise KgptError(f"this is no recording of a training: {error}", "make one: kgpt train --record FILE") from error
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise KgptError(f"this is no recording of a training: {reason}", "make one: kgpt train --record FILE") from error
 
 
 def _record(read: dict[str, Any]) -> Recording:

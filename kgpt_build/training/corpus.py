@@ -18,7 +18,7 @@ from kgpt_build.models.model import Hyperparameters
 from kgpt_build.sizes import MIB, memory_text, units_of
 from kgpt_build.training.doubts import odd_characters
 from kgpt_build.training.settings import TrainSettings
-from kgpt_build.words import counted
+from kgpt_build.words import as_utf8, counted
 
 _LINE_END = re.compile(r"\r\n|\r|\n")  # the line ends of Python's open(), which microgpt uses
 _FORM = "a corpus is UTF-8 text, one document a line"
@@ -66,7 +66,7 @@ class CorpusText:
 
     def embedded(self) -> Corpus:
         """The corpus for a kernel. Its source has no folder, because a folder would change the bytes of the kernel."""
-        return Corpus(self.path.name if self.path else self.source, self.data, self.path)
+        return Corpus(as_utf8(self.path.name) if self.path else self.source, self.data, self.path)
 
     def longer_than(self, block_size: int) -> int:
         """How many documents a block cuts: a block holds BOS and ``block_size`` - 1 characters."""
@@ -95,7 +95,7 @@ def read_corpus(path: Path | None, block: int = 0) -> CorpusText:
         raise KgptError(f"{path}: no such file", "check the path, or leave it out to train on first names") from None
     except OSError as error:
         raise KgptError(f"{path}: cannot be read: {error.strerror or error}", "check the permissions") from None
-    text = examine(str(path), data.removeprefix(codecs.BOM_UTF8), block)
+    text = examine(as_utf8(str(path)), data.removeprefix(codecs.BOM_UTF8), block)
     return replace(text, path=path if path.is_file() else None)
 
 

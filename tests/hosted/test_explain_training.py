@@ -84,7 +84,8 @@ def test_a_file_that_is_no_record_is_refused(tmp_path: Path, capsys: pytest.Capt
     path = tmp_path / "other.json"
     for text, words in (
         (None, "cannot read"),
-        ("{}", "this is no recording"),
+        ("{}", f"{path}: this is no recording of a training: 'format' is missing"),
+        ("[]", "it is no JSON object"),
         ('{"format": 1', "this is no recording"),
     ):
         if text is not None:

@@ -99,6 +99,8 @@ def test_a_long_prompt_reaches_it(kgpt: Kgpt) -> None:
         (["--cmdline", "fault=hang", "--timeout", "2"], 124, "did not end within 2 seconds\n  give it more"),
         (["--accel", "tcg"], 2, "--accel is for QEMU"),
         (["--no-serial"], 2, "--no-serial is for QEMU"),
+        (["--keyboard", "usb"], 2, "--keyboard is for QEMU"),
+        (["--secure-boot", "own.crt"], 2, "--secure-boot is for QEMU"),
         (["--ctx", "5"], 2, "--ctx is for language models"),
     ],
 )

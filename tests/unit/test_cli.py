@@ -18,6 +18,28 @@ from kgpt_build.cli import chat, doctor
 from kgpt_build.vm.qemu import accel
 
 
+@pytest.mark.parametrize("words", [("info",), ("inspect",), ("run",), ("import",), ("pack",)])
+def test_a_pipe_or_a_device_is_no_file(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """Reading it may never end."""
+    assert cli.invoke([*words, "/dev/zero"]) == 1
+    assert "/dev/zero is a pipe or a device" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("size", "code", "fact"),
+    [
+        ("2G", 1, "cannot read no.elf"),
+        ("0.5M", 2, "'0.5M' is no whole number of MiB"),
+        ("2000000G", 2, "2048000000 MB of memory"),
+        ("-1", 2, "-1 MB of memory"),
+        ("4X", 2, "'4X' is no size of memory"),
+    ],
+)
+def test_the_memory_of_a_machine(size: str, code: int, fact: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.invoke(["smoke", "no.elf", "--memory", size]) == code
+    assert fact in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.invoke([name, "--help"]) == 0

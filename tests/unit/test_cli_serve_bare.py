@@ -20,6 +20,12 @@ def test_a_card_without_a_machine(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--card is for QEMU" in capsys.readouterr().err
 
 
+def test_an_aarch64_machine_has_no_pc_keyboard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The options fit it: only the model is missing."""
+    assert cli.invoke(["serve", str(tmp_path / "no.gguf"), "--target", "bare", "--arch", "aarch64", "--port", "0"]) == 1
+    assert "no.gguf" in capsys.readouterr().err
+
+
 def test_a_port_that_another_program_has() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

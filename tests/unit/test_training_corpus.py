@@ -84,6 +84,14 @@ def test_a_pipe(tmp_path: Path) -> None:
         os.close(read)
 
 
+def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    """The files of the training hold it, and they hold UTF-8."""
+    path = tmp_path / os.fsdecode(b"n\xe9.txt")
+    path.write_bytes(b"anna\nbob\n")
+    corpus = read_corpus(path)
+    assert (corpus.source, corpus.embedded().source) == (f"{tmp_path}/n\ufffd.txt", "n\ufffd.txt")
+
+
 def test_without_a_path_it_is_the_corpus_of_the_default_model() -> None:
     corpus = read_corpus(None)
     assert corpus.n_vocab == 27

@@ -29,11 +29,12 @@ QEMU_ONLY = {
     "medium": "auto",
     "disks": (),
     "nets": (),
+    "keyboard": "auto",
     "display": False,
     "keeps": False,
     "gdb": False,
 }
-"""Options of `kgpt run` for QEMU only, and their values for a process."""
+"""Options of `kgpt run` for QEMU only, and their values for a process. --secure-boot is one too, without a value."""
 
 
 class HostedMachine(GuestRun):
@@ -156,5 +157,5 @@ def refuse_qemu_options() -> None:
     context = click.get_current_context()
     for parameter in context.command.params:
         name = parameter.name or ""
-        if name in QEMU_ONLY and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+        if name in (*QEMU_ONLY, "secure_boot") and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise UsageError(f"{parameter.opts[0]} is for QEMU, and this runs as a Linux process", "leave it out")

@@ -14,6 +14,7 @@ import click
 
 from kgpt_build.arch import ALL, DEFAULT, Arch
 from kgpt_build.boot_modules import BootModule
+from kgpt_build.cli.shared.options import read_memory_mb
 from kgpt_build.errors import KgptError, ToolMissing, UsageError
 from kgpt_build.media import EFI_NAME, KERNEL_NAME, is_pe, medium_of
 from kgpt_build.paths import write_errors
@@ -44,7 +45,12 @@ def machine_options(command: Command) -> Command:
     """``--cpus`` to ``--no-serial``; a command takes them all as ``**machine`` for RunSettings."""
     options = (
         click.option("--cpus", type=int, default=1, show_default=True, metavar="N", help="Processors."),
-        click.option("--memory", type=int, metavar="MB", help="Memory in MiB. [default: 128, or what the model needs]"),
+        click.option(
+            "--memory",
+            callback=read_memory_mb,
+            metavar="SIZE",
+            help="Memory in MiB, or such as 2G. [default: 128, or what the model needs]",
+        ),
         click.option(
             "--accel",
             type=click.Choice(ACCELS),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import stat
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -16,14 +18,30 @@ if TYPE_CHECKING:
     from kgpt_build.models.catalog import Pulled
 
 
-class ModelName(click.Path):
+class StoredFile(click.Path):
+    """The type of an argument that is a file, a folder or a disk, and no pipe or device that may never end."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path. Raises KgptError."""
+        path = super().convert(value, param, ctx)
+        with contextlib.suppress(OSError):
+            mode = path.stat().st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISBLK(mode)):
+                raise KgptError(f"{path} is a pipe or a device, not a file", "write its content to a file first")
+        return path
+
+
+class ModelName(StoredFile):
     """The type of an argument that is a file or the name of a model. Shells complete both."""
 
     name = "model"
 
     def __init__(self, only: str = "") -> None:
         """``only``: complete names of the ``catalog``, or of ``pulled`` models, and no files."""
-        super().__init__(path_type=Path)
+        super().__init__()
         self._only = only
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

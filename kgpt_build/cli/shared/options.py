@@ -13,7 +13,7 @@ import click
 
 from kgpt_build import toolchain
 from kgpt_build.arch import ALL, of_name
-from kgpt_build.cli.shared.names import ModelName
+from kgpt_build.cli.shared.names import ModelName, StoredFile
 from kgpt_build.errors import UsageError
 from kgpt_build.sizes import MIB
 
@@ -141,7 +141,7 @@ def accept_option(command: Command) -> Command:
 
 def boot_file_argument(command: Command) -> Command:
     """``KERNEL|IMAGE``, a path."""
-    return click.argument("boot_file", metavar="KERNEL|IMAGE", type=click.Path(path_type=Path))(command)
+    return click.argument("boot_file", metavar="KERNEL|IMAGE", type=StoredFile())(command)
 
 
 def toolchain_option(command: Command) -> Command:
@@ -177,6 +177,18 @@ def json_option(help_text: str) -> Callable[[Command], Command]:
 
 
 _SIZE_UNITS = {"": MIB, "m": MIB, "g": MIB << 10}
+
+
+def read_memory_mb(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    """A number of MiB, as it is, or a size such as ``2G`` -> MiB. A part of a MiB is refused."""
+    if value is None:
+        return None
+    if re.fullmatch(r"[+-]?\d+", value, re.ASCII):
+        return int(value)
+    size = read_memory_size(ctx, parameter, value) or 0
+    if size % MIB:
+        raise click.BadParameter(f"{value!r} is no whole number of MiB: give one such as 512, or 2G")
+    return size // MIB
 
 
 def read_memory_size(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
