@@ -115,7 +115,7 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "kgpt"
-        show_error(error.format_message(), f"see {command} --help")
+        show_error(" ".join(error.format_message().split()), f"see {command} --help")
         return error.exit_code
     except click.ClickException as error:
         show_error(error.format_message())

@@ -41,6 +41,8 @@ def is_in_build() -> bool:
 command = click.Command(
     "chat",
     callback=_chat,
-    params=[parameter for parameter in run.command.params if parameter.name not in {*QEMU_ONLY, "secure_boot", "target"}],
+    params=[
+        parameter for parameter in run.command.params if parameter.name not in {*QEMU_ONLY, "secure_boot", "target"}
+    ],
     help=_chat.__doc__,
 )

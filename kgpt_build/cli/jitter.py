@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import click
 from kgpt_build.cli.shared.measuring import load_for, measure_bare, measure_hosted, measured_on_options
 from kgpt_build.cli.shared.names import ModelName
 from kgpt_build.cli.shared.options import json_option, toolchain_option, verbose_option
-from kgpt_build.errors import UsageError
+from kgpt_build.errors import ToolMissing, UsageError
 from kgpt_build.settings import Settings, check_whole, options
 
 _LEAST_CTX = 256
@@ -80,6 +81,8 @@ def _check_machine(cpus: int, peer: Path | None, machine: dict[str, Any]) -> dic
         raise UsageError("--watch needs a processor besides the one that decodes", "give --cpus 2")
     if peer and not hosted:
         raise UsageError("--peer compares processes of this machine", "give --target hosted")
+    if peer and not shutil.which(peer):
+        raise ToolMissing(f"{peer} is no program that can be run", "make peers builds llama-bench")
     if not machine["icount"]:
         return {}
     if hosted or machine["accel"] == "kvm" or cpus > 1:

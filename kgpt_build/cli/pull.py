@@ -9,6 +9,7 @@ import click
 from kgpt_build.cli.shared.names import ModelName, get
 from kgpt_build.cli.shared.options import accept_option, verbose_option
 from kgpt_build.cli.shared.tables import columns
+from kgpt_build.errors import UsageError
 from kgpt_build.sizes import file_text
 
 
@@ -29,6 +30,8 @@ def command(model: Path | None, name: str, given: Path | None, accept_license: b
     leaves no file: run the command again.
     """
     if model is None:
+        if name or given:
+            raise UsageError(f"{'--name' if name else '--from'} is given without MODEL", "kgpt pull MODEL --from FILE")
         click.echo("\n".join(columns([("name", "download", "license", "what it is"), *_catalog()])))
         click.echo("kgpt: kgpt run NAME gets one, builds it, and runs it", err=True)
         return

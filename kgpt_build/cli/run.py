@@ -40,7 +40,7 @@ from kgpt_build.cli.shared.options import (
 from kgpt_build.cli.shared.request import Request, Wishes, take_request
 from kgpt_build.cli.shared.settings import names_of, settings_options
 from kgpt_build.cli.shared.watch import boot, run_hosted
-from kgpt_build.errors import UsageError
+from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.kernel.hosted import MEMORY_MB
 from kgpt_build.vm.qemu.display import find_window
 from kgpt_build.vm.settings import RunSettings
@@ -86,6 +86,7 @@ MOST_CPUS = 8
 )  # fmt: skip
 @click.option(
     "--memory-file", "store", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+    callback=lambda _, __, path: path and _checked_store(path),
     help="Keep conversations in FILE, which kgpt memory make has made: /save, /load and /forget in a chat.",
 )  # fmt: skip
 @click.option(
@@ -180,6 +181,21 @@ def command(
             )
             with bootable(dataclasses.replace(settings, memory=memory), keep=dry_run) as machine:
                 boot(machine, qemu, wishes, dry_run=dry_run)
+
+
+def _checked_store(path: Path) -> Path:
+    """``path``, a memory or the image of a stick that may hold one. Raises KgptError for another file."""
+    from kgpt_build.media import medium_of
+    from kgpt_build.memory.store import begins_as_store
+
+    try:
+        with path.open("rb") as file:
+            is_store = begins_as_store(file.read(16))
+        if is_store or medium_of(path) == "usb":
+            return path
+    except OSError as error:
+        raise KgptError(f"cannot read {path}: {error.strerror}", "check the permissions") from error
+    raise KgptError(f"{path} is no memory of conversations", "kgpt memory make FILE makes one")
 
 
 def _settings(named: Path | None, request: Request, memory: int | None, options: dict[str, Any]) -> RunSettings:

@@ -98,7 +98,8 @@ def from_json(text: str) -> Recording:
         return _record(read)
     except (ValueError, KeyError, TypeError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise KgptError(f"this is no recording of a training: {reason}", "make one: kgpt train --record FILE") from error
+        hint = "make one: kgpt train --record FILE"
+        raise KgptError(f"this is no recording of a training: {reason}", hint) from error
 
 
 def _record(read: dict[str, Any]) -> Recording:

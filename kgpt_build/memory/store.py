@@ -67,6 +67,11 @@ def _checked(magic: bytes, rest: bytes) -> bytes:
     return magic + struct.pack("<II", _VERSION, zlib.crc32(rest)) + rest
 
 
+def begins_as_store(data: bytes) -> bool:
+    """Does a file whose first bytes are ``data`` claim to be a store?"""
+    return data.startswith(_HEAD_MAGIC)
+
+
 def empty_store(size: int) -> bytes:
     """The bytes of a store without records. Raises KgptError if it would be too small."""
     start = empty_start(size)

@@ -26,6 +26,22 @@ def test_a_pipe_or_a_device_is_no_file(words: tuple[str, ...], capsys: pytest.Ca
 
 
 @pytest.mark.parametrize(
+    ("words", "code", "fact"),
+    [
+        (["chat", "--memory-file"], 1, " is no memory of conversations"),
+        (["jitter", "default", "--target", "hosted", "--peer"], 3, " is no program that can be run"),
+    ],
+)
+def test_another_file_is_refused_before_anything_runs(
+    words: list[str], code: int, fact: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("hello\n")
+    assert cli.invoke([*words, str(path)]) == code
+    assert f"{path}{fact}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("size", "code", "fact"),
     [
         ("2G", 1, "cannot read no.elf"),
@@ -72,6 +88,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["build", "--toolchain", "tcc"], "'tcc' is not one of", "see kgpt build --help"),
         (["inspect"], "Missing argument 'KERNEL|IMAGE'", "see kgpt inspect --help"),
         (["completion", "csh"], "'csh' is not one of", "see kgpt completion --help"),
+        (["completion"], "Choose from: bash, zsh, fish", "see kgpt completion --help"),
+        (["pull", "--from", "x.gguf"], "--from is given without MODEL", "kgpt pull MODEL"),
         (["build", "--sanitize", "address"], "a bare kernel has no runtime for sanitizers", "add --target hosted"),
         (["build", "--target", "hosted", "--sanitize", "address"], "zig comes without", "--toolchain clang"),
         (["build", "--cmdline", "a\nb"], "control character", "\\n"),
