@@ -142,13 +142,15 @@ def command(
         window=options["display"],
     )
     named, options["firmware"] = kernel_of_efi(named, options["firmware"])
+    hosted = target == "hosted" or (target is None and runs_hosted(named, default=default))
+    if hosted:
+        refuse_qemu_options()
     prefill = take_prefill(options)
     request = take_request(_read_prompt(prompt), files, wishes, options)
     memory, medium = options.pop("memory"), options.pop("medium")
     meant = arch_meant(named, default, arch)
     options |= {"arch": meant, "firmware": firmware_for(options["firmware"], meant, named)}
     settings = _settings(named, request, memory, options)
-    hosted = target == "hosted" or (target is None and runs_hosted(named, default=default))
     qemu, settings = _find_machine(settings, hosted=hosted)
     brought = [load_brought(pull_first(name, accepted=accept_license)) for name in models]
     drafting = Draft(load_brought(pull_first(draft, accepted=accept_license)) if draft else None)
@@ -207,7 +209,6 @@ def _settings(named: Path | None, request: Request, memory: int | None, options:
 def _find_machine(settings: RunSettings, *, hosted: bool) -> tuple[str, RunSettings]:
     """QEMU's path, "" for a process, and the settings with QEMU's kind of window. Raises UsageError, ToolMissing."""
     if hosted:
-        refuse_qemu_options()
         return "", settings
     qemu = find_qemu(settings.arch)
     return qemu, dataclasses.replace(settings, window=find_window(qemu)) if settings.display else settings

@@ -81,6 +81,8 @@ def command(
     kernel itself ends well and the console has shown every --expect, in any order. kgpt smoke ends the shell of an
     image. Exit codes are those of kgpt run; 4 if an --expect was not seen.
     """
+    if is_hosted(boot_file):
+        refuse_qemu_options()
     patterns = {text: _compiled(text) for text in expected}
     words = " ".join(word for word in (_EXIT, cmdline) if word)
     asked = LEAST_MEMORY if memory is None else memory
@@ -88,7 +90,6 @@ def command(
     machine["firmware"] = firmware_for(machine["firmware"], arch, boot_file)
     settings = RunSettings(image=boot_file, cmdline=words, timeout=timeout, memory=asked, arch=arch, **machine)
     if is_hosted(boot_file):
-        refuse_qemu_options()
         settings = replace(settings, memory=memory or MEMORY_MB, timeout=timeout or DEFAULT_TIMEOUT)
         outcome = _watch(HostedMachine(settings, symbols=boot_file), patterns)
     else:
