@@ -5,7 +5,7 @@
 #include "lm_model.h"
 
 #define KG_LM_MOST_ATTENDING 64u /* workers that can attend at the same time; more than these wait */
-#define KG_LM_WORK_ROWS 64u      /* floats of `width` that each of them works in */
+#define KG_LM_WORK_ROWS 96u      /* floats of `width` that each of them works in */
 
 struct kg_lm_attention {
     float *scores;  /* (rows, stride): of queries, by position */

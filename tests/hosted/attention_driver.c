@@ -40,7 +40,7 @@ void driver_scores(uint32_t table, float *scores, size_t stride, const float *qu
 void driver_weights(uint32_t table, float *x, size_t n, float by)
 {
     tables[table]->powers(x, n, tables[table]->largest(x, n));
-    tables[table]->divide(x, n, by);
+    tables[table]->divide(x, x, n, by);
 }
 
 void driver_add_values(uint32_t table, float *out, size_t out_stride, const float *weights, size_t stride,

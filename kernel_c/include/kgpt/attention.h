@@ -55,8 +55,8 @@ struct kg_attention_ops {
     float (*largest)(const float *x, size_t n);
     /* x[i] = kg_exp_inline(x[i] - largest) */
     void (*powers)(float *x, size_t n, float largest);
-    /* x[i] = x[i] / by */
-    void (*divide)(float *x, size_t n, float by);
+    /* to[i] = x[i] / by; `to` may be x. */
+    void (*divide)(float *to, const float *x, size_t n, float by);
     /* out[q * out_stride + d] += weights[q * stride + i] * value i [d], for i = 0, …, n - 1 in this order. Values are
      * rows of `width` floats, a multiple of KG_LANES. */
     void (*add_values)(float *out, size_t out_stride, const float *weights, size_t stride, uint32_t n_queries,

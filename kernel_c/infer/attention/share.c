@@ -39,67 +39,80 @@ static bool should_split(const struct kg_lm_pass *pass, uint32_t workers)
            kg_lm_group_of(pass->model) <= KG_TILE_QUERIES && is_uneven(pass->model->n_head_kv, workers);
 }
 
-/* Tile `number` of a run: up to `most` queries. */
-static void number_tile(struct kg_lm_tile *tile, const struct kg_lm_pass *pass, const struct kg_lm_run *run,
-                        uint64_t number, uint32_t most)
+/* How workers cut a pass into tiles. */
+struct cut {
+    uint32_t unit; /* queries that one worker takes together */
+    uint32_t most; /* units of a tile */
+};
+
+/* A tile is as large as a worker has rows for, so that keys and values are converted seldom. */
+static struct cut cut_for(const struct kg_lm_pass *pass, uint32_t workers)
 {
-    uint32_t queries = kg_lm_group_of(pass->model) * run->n, tiles = (queries + most - 1) / most;
-    uint32_t query = (uint32_t)(number % tiles) * most;
-    kg_lm_make_tile(tile, pass, run, (uint32_t)(number / tiles), query, kg_lm_earlier_of(queries - query, most));
+    const uint32_t rows = pass->work->attention.rows / workers;
+    const uint32_t unit = kg_lm_earlier_of(rows, KG_TILE_SUM);
+    return (struct cut){unit, kg_lm_earlier_of(rows, KG_TILE_QUERIES) / unit};
 }
 
-/* Those tiles of a run whose numbers are from .. to - 1. */
-static void attend_run(const struct attend *attend, const struct kg_lm_run *run, uint32_t most, uint64_t from,
+/* Units of a run that read one key head. */
+static uint32_t units_of_head(const struct kg_lm_model *m, const struct kg_lm_run *run, uint32_t unit)
+{
+    return (kg_lm_group_of(m) * run->n + unit - 1) / unit;
+}
+
+static uint64_t units_of(const struct kg_lm_model *m, const struct kg_lm_run *run, uint32_t unit)
+{
+    return (uint64_t)m->n_head_kv * units_of_head(m, run, unit);
+}
+
+static uint64_t all_units(const struct kg_lm_pass *pass, uint32_t unit)
+{
+    uint64_t units = 0;
+    for (uint32_t i = 0; i < pass->n_runs; i++) {
+        units += units_of(pass->model, &pass->runs[i], unit);
+    }
+    return units;
+}
+
+/* The tile that begins with unit `from` of a run, and ends before unit `to`. Returns the unit behind it. */
+static uint64_t tile_from(struct kg_lm_tile *tile, const struct kg_lm_pass *pass, const struct kg_lm_run *run,
+                          const struct cut *cut, uint64_t from, uint64_t to)
+{
+    const uint32_t units = units_of_head(pass->model, run, cut->unit), queries = kg_lm_group_of(pass->model) * run->n;
+    const uint32_t first = (uint32_t)(from % units), query = first * cut->unit;
+    uint64_t left = to - from < units - first ? to - from : units - first;
+    uint32_t n = left < cut->most ? (uint32_t)left : cut->most;
+    kg_lm_make_tile(tile, pass, run, (uint32_t)(from / units), query, kg_lm_earlier_of(queries - query, n * cut->unit));
+    return from + n;
+}
+
+/* Units from .. to - 1 of a run. */
+static void attend_run(const struct kg_lm_pass *pass, const struct kg_lm_run *run, const struct cut *cut, uint64_t from,
                        uint64_t to, const struct kg_lm_desk *desk)
 {
     struct kg_lm_tile tile;
-    for (uint64_t i = from; i < to && run->n == 1; i++) {
-        number_tile(&tile, attend->pass, run, i, most);
+    for (uint64_t at = from; at < to && run->n == 1;) {
+        at = tile_from(&tile, pass, run, cut, at, to);
         kg_lm_read_ahead(&tile);
     }
-    for (uint64_t i = from; i < to; i++) {
-        number_tile(&tile, attend->pass, run, i, most);
+    for (uint64_t at = from; at < to;) {
+        at = tile_from(&tile, pass, run, cut, at, to);
         kg_lm_attend_tile(&tile, desk);
     }
 }
 
-static uint64_t tiles_of(const struct kg_lm_model *m, const struct kg_lm_run *run, uint32_t most)
-{
-    return (uint64_t)m->n_head_kv * ((kg_lm_group_of(m) * run->n + most - 1) / most);
-}
-
-static uint64_t all_tiles(const struct kg_lm_pass *pass, uint32_t most)
-{
-    uint64_t tiles = 0;
-    for (uint32_t i = 0; i < pass->n_runs; i++) {
-        tiles += tiles_of(pass->model, &pass->runs[i], most);
-    }
-    return tiles;
-}
-
-/* Queries of a tile: as many as a worker has rows for, or fewer where a small batch would leave workers idle. */
-static uint32_t tile_size(const struct kg_lm_pass *pass, uint32_t workers)
-{
-    uint32_t most = kg_lm_earlier_of(pass->work->attention.rows / workers, KG_TILE_QUERIES);
-    while (most >= 2 * KG_TILE_SUM && is_uneven(all_tiles(pass, most), workers)) {
-        most -= KG_TILE_SUM;
-    }
-    return most;
-}
-
-/* The tiles of all runs form one sequence, and each worker takes one piece of it. */
+/* The units of all runs form one sequence, and each worker takes one piece of it. */
 static void share_tiles(const struct attend *attend, uint32_t worker)
 {
     const struct kg_lm_pass *pass = attend->pass;
-    const uint32_t most = tile_size(pass, attend->workers);
-    const struct kg_lm_desk desk = kg_lm_desk_of(pass, worker, worker * most);
-    uint64_t all = all_tiles(pass, most), start = 0;
+    const struct cut cut = cut_for(pass, attend->workers);
+    const struct kg_lm_desk desk = kg_lm_desk_of(pass, worker, worker * cut.most * cut.unit);
+    uint64_t all = all_units(pass, cut.unit), start = 0;
     uint64_t from = all * worker / attend->workers, to = all * (worker + 1) / attend->workers;
     for (uint32_t i = 0; i < pass->n_runs; i++) {
-        uint64_t end = start + tiles_of(pass->model, &pass->runs[i], most);
+        uint64_t end = start + units_of(pass->model, &pass->runs[i], cut.unit);
         uint64_t low = from > start ? from : start, high = to < end ? to : end;
         if (low < high) {
-            attend_run(attend, &pass->runs[i], most, low - start, high - start, &desk);
+            attend_run(pass, &pass->runs[i], &cut, low - start, high - start, &desk);
         }
         start = end;
     }

@@ -87,6 +87,35 @@ void kg_lm_read_ahead(const struct kg_lm_tile *tile)
     }
 }
 
+/* The next block of a tile that converts: memory is asked for it while the one before is computed, a part for each few
+ * queries. Asked for at once, it would be waited for. */
+struct ahead {
+    const uint8_t *next, *end;
+    uint32_t bytes; /* of a part */
+};
+
+static struct ahead block_behind(const struct kg_lm_tile *tile, struct kg_lm_kv_row row, uint32_t from, uint32_t to)
+{
+    const struct kg_lm_kv *kv = tile->run->kv;
+    const uint32_t parts = (tile->n + KG_TILE_SUM - 1) / KG_TILE_SUM;
+    uint32_t n;
+    if (from >= to) {
+        return (struct ahead){0};
+    }
+    const uint8_t *heads = kg_lm_kv_at(kv, row, from, to, &n);
+    const uint32_t bytes = kg_lm_earlier_of(n, KG_TILE_BLOCK) * kv->vector;
+    return (struct ahead){heads, heads + bytes, (bytes + parts - 1) / parts};
+}
+
+static void ask_for_part(struct ahead *ahead)
+{
+    const uint8_t *next = ahead->next, *end = ahead->end;
+    for (; next < end && next < ahead->next + ahead->bytes; next += 64) {
+        __builtin_prefetch(next, 0, 3);
+    }
+    ahead->next = next;
+}
+
 /* Scores of positions from .. to - 1, for all queries: also those that a query does not read. */
 void kg_lm_score_positions(const struct kg_lm_tile *tile, const struct kg_lm_desk *desk, uint32_t from, uint32_t to)
 {
@@ -102,8 +131,13 @@ void kg_lm_score_positions(const struct kg_lm_tile *tile, const struct kg_lm_des
         }
         n = kg_lm_earlier_of(n, KG_TILE_BLOCK);
         desk->ops->load[kv->type](desk->block, desk->width, keys, n, kv->dim, 0, kv->dim);
-        desk->ops->scores(desk->scores + from, desk->stride, desk->queries, tile->n, desk->block, n, desk->width,
-                          scale);
+        struct ahead ahead = block_behind(tile, tile->keys, from + n, to);
+        for (uint32_t q = 0; q < tile->n; q += KG_TILE_SUM) {
+            ask_for_part(&ahead);
+            desk->ops->scores(desk->scores + q * desk->stride + from, desk->stride,
+                              desk->queries + (size_t)q * desk->width, kg_lm_earlier_of(tile->n - q, KG_TILE_SUM),
+                              desk->block, n, desk->width, scale);
+        }
     }
 }
 
@@ -201,9 +235,8 @@ static void weigh_block(const struct kg_lm_tile *tile, const struct kg_lm_desk *
     for (uint32_t q = 0; q < tile->n; q++) {
         uint32_t from = later_of(block->start, tile->first[q]), to = kg_lm_earlier_of(block->end, tile->end[q]);
         if (from < to) {
-            float *row = block->weights + q * KG_TILE_BLOCK + from - block->start;
-            memcpy(row, desk->scores + q * desk->stride + from, (to - from) * sizeof *row);
-            desk->ops->divide(row, to - from, totals[q]);
+            desk->ops->divide(block->weights + q * KG_TILE_BLOCK + from - block->start,
+                              desk->scores + q * desk->stride + from, to - from, totals[q]);
         }
     }
 }
@@ -227,8 +260,13 @@ void kg_lm_add_positions(const struct kg_lm_tile *tile, const struct kg_lm_desk 
             desk->ops->load[kv->type](desk->block + (size_t)(at - start) * block.width, block.width, values, n, kv->dim,
                                       first_dim, end_dim);
         }
+        struct ahead ahead = {0};
+        if (!block.direct) {
+            ahead = block_behind(tile, tile->values, block.end, last);
+        }
         weigh_block(tile, desk, &block, totals);
         for (uint32_t q = 0; q < tile->n; q += KG_TILE_SUM) {
+            ask_for_part(&ahead);
             add_block(tile, desk, &block, q, kg_lm_earlier_of(tile->n - q, KG_TILE_SUM));
         }
     }
@@ -248,9 +286,22 @@ static void keep_attention_weights(const struct kg_lm_tile *tile, const struct k
         if (query / group == tile->run->n - 1) {
             float *row = session->attention + (size_t)(tile->kv_head * group + query % group) * n_ctx;
             memset(row, 0, n_ctx * sizeof *row);
-            memcpy(row + from, desk->scores + i * desk->stride + from, n * sizeof *row);
-            desk->ops->divide(row + from, n, totals[i]);
+            desk->ops->divide(row + from, desk->scores + i * desk->stride + from, n, totals[i]);
         }
+    }
+}
+
+/* The scores become powers, while memory is asked for the first values. */
+static void raise_rows(const struct kg_lm_tile *tile, const struct kg_lm_desk *desk)
+{
+    struct ahead ahead = block_behind(tile, tile->values, tile->first[0], tile->end[tile->n - 1]);
+    for (uint32_t i = 0; i < tile->n; i++) {
+        float *row = desk->scores + i * desk->stride + tile->first[i];
+        size_t n = tile->end[i] - tile->first[i];
+        if (i % KG_TILE_SUM == 0 && !is_direct(tile, desk)) {
+            ask_for_part(&ahead);
+        }
+        desk->ops->powers(row, n, desk->ops->largest(row, n));
     }
 }
 
@@ -259,11 +310,7 @@ void kg_lm_attend_tile(const struct kg_lm_tile *tile, const struct kg_lm_desk *d
     float totals[KG_TILE_QUERIES];
     kg_lm_gather_queries(tile, desk);
     kg_lm_score_positions(tile, desk, tile->first[0], tile->end[tile->n - 1]);
-    for (uint32_t i = 0; i < tile->n; i++) {
-        float *row = desk->scores + i * desk->stride + tile->first[i];
-        size_t n = tile->end[i] - tile->first[i];
-        desk->ops->powers(row, n, desk->ops->largest(row, n));
-    }
+    raise_rows(tile, desk);
     kg_lm_add_up_rows(tile, desk, totals);
     keep_attention_weights(tile, desk, totals);
     kg_lm_add_positions(tile, desk, totals, 0, tile->pass->model->head_dim);

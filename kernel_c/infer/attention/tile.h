@@ -6,7 +6,7 @@
 
 #include "infer/state.h"
 
-#define KG_TILE_QUERIES 16u
+#define KG_TILE_QUERIES 32u
 #define KG_TILE_BLOCK 32u /* positions; a multiple of KG_LANES */
 #define KG_TILE_SUM 4u    /* queries whose values are added at once */
 

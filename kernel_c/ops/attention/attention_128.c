@@ -21,12 +21,12 @@ float kg_largest_128(const float *x, size_t n)
 
 KG_ONE_PAGE void kg_powers_128(float *x, size_t n, float largest)
 {
-    each_16(power_16, x, n, largest);
+    each_16(power_16, x, x, n, largest);
 }
 
-void kg_divide_128(float *x, size_t n, float by)
+void kg_divide_128(float *to, const float *x, size_t n, float by)
 {
-    each_16(divide_16, x, n, by);
+    each_16(divide_16, to, x, n, by);
 }
 
 KG_ONE_PAGE void kg_add_values_128(float *out, size_t out_stride, const float *weights, size_t stride,

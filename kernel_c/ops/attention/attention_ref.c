@@ -42,10 +42,10 @@ static void compute_powers(float *x, size_t n, float largest)
     }
 }
 
-static void divide_floats(float *x, size_t n, float by)
+static void divide_floats(float *to, const float *x, size_t n, float by)
 {
     for (size_t i = 0; i < n; i++) {
-        x[i] /= by;
+        to[i] = x[i] / by;
     }
 }
 

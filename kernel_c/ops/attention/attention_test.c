@@ -36,7 +36,7 @@ static void run_steps(const struct kg_attention_ops *ops, enum kg_kv_type type, 
     for (uint32_t q = 0; q < QUERIES; q++) {
         float *row = to->scores + q * POSITIONS;
         ops->powers(row, POSITIONS, ops->largest(row, POSITIONS));
-        ops->divide(row, POSITIONS, 3);
+        ops->divide(row, row, POSITIONS, 3);
     }
     ops->add_values(to->out, WIDTH, to->scores, POSITIONS, QUERIES, to->keys, POSITIONS, WIDTH);
 }

@@ -295,40 +295,46 @@ KG_INLINE float largest_of(const float *x, size_t n)
     return largest;
 }
 
-/* Calls step(x, by) for 16 floats at a time; the last ones are padded. */
-typedef void step_of_16(float *x, float by);
+/* Calls step(to, x, by) for 16 floats at a time; the last ones are padded. */
+typedef void step_of_16(float *to, const float *x, float by);
 
-KG_INLINE void each_16(step_of_16 *step, float *x, size_t n, float by)
+KG_INLINE void each_16(step_of_16 *step, float *to, const float *x, size_t n, float by)
 {
     size_t i = 0;
     for (; i + KG_LANES <= n; i += KG_LANES) {
-        step(x + i, by);
+        step(to + i, x + i, by);
     }
     if (i < n) {
         float rest[KG_LANES];
         for (size_t j = 0; j < KG_LANES; j++) {
             rest[j] = x[i + j < n ? i + j : n - 1];
         }
-        step(rest, by);
+        step(rest, rest, by);
         for (size_t j = 0; i + j < n; j++) {
-            x[i + j] = rest[j];
+            to[i + j] = rest[j];
         }
     }
 }
 
-/* The compiler vectorizes these loops. */
-KG_INLINE void power_16(float *x, float largest)
+/* The compiler vectorizes these loops: it sees that what they read is not written before. */
+KG_INLINE void power_16(float *to, const float *x, float largest)
 {
+    float power[KG_LANES];
     for (uint32_t i = 0; i < KG_LANES; i++) {
-        x[i] = kg_exp_inline(x[i] - largest);
+        power[i] = kg_exp_inline(x[i] - largest);
     }
+    const struct lanes lanes = load_lanes(power);
+    store_lanes(to, &lanes);
 }
 
-KG_INLINE void divide_16(float *x, float by)
+KG_INLINE void divide_16(float *to, const float *x, float by)
 {
+    float quotient[KG_LANES];
     for (uint32_t i = 0; i < KG_LANES; i++) {
-        x[i] /= by;
+        quotient[i] = x[i] / by;
     }
+    const struct lanes lanes = load_lanes(quotient);
+    store_lanes(to, &lanes);
 }
 
 /* `groups` groups of 16 values, for all positions. */

@@ -21,7 +21,7 @@ void kg_scores_128(float *scores, size_t stride, const float *queries, uint32_t 
                    uint32_t n, uint32_t width, float scale);
 float kg_largest_128(const float *x, size_t n);
 void kg_powers_128(float *x, size_t n, float largest);
-void kg_divide_128(float *x, size_t n, float by);
+void kg_divide_128(float *to, const float *x, size_t n, float by);
 void kg_add_values_128(float *out, size_t out_stride, const float *weights, size_t stride, uint32_t n_queries,
                        const float *values, uint32_t n, uint32_t width);
 

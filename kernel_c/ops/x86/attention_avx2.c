@@ -20,12 +20,12 @@ static float largest_avx2(const float *x, size_t n)
 
 static void powers_avx2(float *x, size_t n, float largest)
 {
-    each_16(power_16, x, n, largest);
+    each_16(power_16, x, x, n, largest);
 }
 
-static void divide_avx2(float *x, size_t n, float by)
+static void divide_avx2(float *to, const float *x, size_t n, float by)
 {
-    each_16(divide_16, x, n, by);
+    each_16(divide_16, to, x, n, by);
 }
 
 static void add_values_avx2(float *out, size_t out_stride, const float *weights, size_t stride, uint32_t n_queries,
