@@ -23,7 +23,7 @@ from pathlib import Path
 from benchmarks.inference import files
 from benchmarks.machine import machine_line
 from benchmarks.serving_peers import Server, one_round, running
-from kgpt_build.cli.shared.reach import free_port
+from kgpt_build.cli.talk.reach import free_port
 from kgpt_build.errors import KgptError
 
 _IDLE_S = 3.0

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from kgpt_build.boot_modules import BootModule
-from kgpt_build.cli.shared.reach import free_port
+from kgpt_build.cli.talk.reach import free_port
 from kgpt_build.kernel.build import build_cached
 from kgpt_build.models import DEFAULT_MODEL, NO_MODEL
 from kgpt_build.vm.nets import Forward, Net

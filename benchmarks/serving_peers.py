@@ -26,7 +26,7 @@ from pathlib import Path
 from benchmarks.inference import files
 from benchmarks.inference.peers import FOLDER, Peer
 from benchmarks.machine import machine_line
-from kgpt_build.cli.shared.reach import free_port
+from kgpt_build.cli.talk.reach import free_port
 from kgpt_build.errors import KgptError
 
 _STARTED_S = 120.0

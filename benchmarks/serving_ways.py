@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.inference import files
 from benchmarks.machine import machine_line
 from benchmarks.serving_peers import HEAD, Question, Round, Server, compare, one_round, report, running, topic
-from kgpt_build.cli.shared.reach import free_port
+from kgpt_build.cli.talk.reach import free_port
 
 _ROWS = 6
 

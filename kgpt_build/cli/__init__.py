@@ -14,41 +14,41 @@ from difflib import get_close_matches
 import click
 
 import kgpt_build
-from kgpt_build.cli.shared import streams
+from kgpt_build.cli import streams
 from kgpt_build.cli.shared.options import verbose_option
 from kgpt_build.errors import KgptError
 
-COMMANDS = (
-    "corpus",
-    "train",
-    "info",
-    "pull",
-    "models",
-    "import",
-    "build",
-    "run",
-    "chat",
-    "serve",
-    "smoke",
-    "screenshot",
-    "image",
-    "netboot",
-    "flash",
-    "keys",
-    "inspect",
-    "pack",
-    "quantize",
-    "verify",
-    "explain",
-    "test",
-    "bench",
-    "jitter",
-    "memory",
-    "perplexity",
-    "doctor",
-    "completion",
-)
-"""The names of commands. Each command is the attribute ``command`` of its module."""
+COMMANDS = {
+    "corpus": "training",
+    "train": "training",
+    "info": "talk",
+    "pull": "talk",
+    "models": "talk",
+    "import": "make",
+    "build": "make",
+    "run": "talk",
+    "chat": "talk",
+    "serve": "talk",
+    "smoke": "check",
+    "screenshot": "check",
+    "image": "make",
+    "netboot": "make",
+    "flash": "make",
+    "keys": "make",
+    "inspect": "make",
+    "pack": "make",
+    "quantize": "make",
+    "verify": "check",
+    "explain": "check",
+    "test": "check",
+    "bench": "measure",
+    "jitter": "measure",
+    "memory": "check",
+    "perplexity": "measure",
+    "doctor": "check",
+    "completion": "check",
+}
+"""The names of commands, and their rooms. Each command is the attribute ``command`` of its module there."""
 
 _INTERRUPTED = 130
 
@@ -65,7 +65,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
-        command = importlib.import_module(f"kgpt_build.cli.{module}").command
+        command = importlib.import_module(f"kgpt_build.cli.{COMMANDS[cmd_name]}.{module}").command
         assert isinstance(command, click.Command)
         return command
 

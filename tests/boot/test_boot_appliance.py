@@ -8,7 +8,7 @@ import pace
 import pytest
 from boots import Boot, need, uefi
 
-from kgpt_build.cli.shared.reach import free_port
+from kgpt_build.cli.talk.reach import free_port
 from kgpt_build.events import Boot as Booted
 from kgpt_build.events import Memory
 from kgpt_build.image import inspect

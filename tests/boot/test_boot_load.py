@@ -13,7 +13,7 @@ from file_server import Answer, Request, file_server, part, whole
 
 from kgpt_build.arch import DEFAULT, Arch, of_name
 from kgpt_build.boot_modules import BootModule
-from kgpt_build.cli.shared.reach import free_port
+from kgpt_build.cli.talk.reach import free_port
 from kgpt_build.kernel.build import build_cached
 from kgpt_build.models import NO_MODEL
 from kgpt_build.vm.nets import Forward, Net

@@ -9,7 +9,7 @@ from boots import STAYS, Boot, Kgpt, need, see, uefi
 
 from kgpt_build import __version__
 from kgpt_build.boot_modules import BootModule
-from kgpt_build.cli.screenshot import card_of
+from kgpt_build.cli.check.screenshot import card_of
 from kgpt_build.events import Sample, Stats
 from kgpt_build.vm.screen import Screen
 

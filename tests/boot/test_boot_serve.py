@@ -23,7 +23,7 @@ from boots import ENVIRONMENT, Boot, wait_until_asleep
 from chats import write_talker
 
 from kgpt_build.boot_modules import BootModule
-from kgpt_build.cli.shared.reach import free_port
+from kgpt_build.cli.talk.reach import free_port
 from kgpt_build.events import Memory
 from kgpt_build.kernel.elf import read_elf
 from kgpt_build.kernel.memory import memory_needs

@@ -155,7 +155,7 @@ def test_a_context_that_is_too_long_is_refused_before_the_boot(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """In an image that is there already, and of a model that comes as a module, which is the one in use."""
-    monkeypatch.setattr("kgpt_build.cli.run.find_qemu", lambda _arch: "qemu")
+    monkeypatch.setattr("kgpt_build.cli.talk.run.find_qemu", lambda _arch: "qemu")
     for words in ([str(kernel)], [str(empty_kernel), "--model", str(tiny.path)]):
         assert cli.invoke(["run", *words, "--ctx", "17", "--accel", "tcg", "--dry-run"]) == 2
         assert "a context of 17 is more than Tiny llama was trained for" in capsys.readouterr().err

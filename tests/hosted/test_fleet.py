@@ -28,7 +28,7 @@ from chats import write_talker
 from hosted import SECONDS, Hosted
 from serving import NAME, Server, metrics, serving, talker_modules
 
-from kgpt_build.cli.shared.reach import free_port
+from kgpt_build.cli.talk.reach import free_port
 
 openai = pytest.importorskip("openai")
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")

@@ -26,7 +26,7 @@ from rich.console import Console
 
 from kgpt_build import models
 from kgpt_build.cli import invoke
-from kgpt_build.cli.shared.torch_training import LiveReport
+from kgpt_build.cli.training.torch_training import LiveReport
 from kgpt_build.errors import UsageError
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'kgpt[torch]'")

@@ -18,7 +18,7 @@ from lm_tiny import TINY, write
 from refusals import refused
 
 from kgpt_build.arch import DEFAULT
-from kgpt_build.cli import verify_lm
+from kgpt_build.cli.check import verify_lm
 from kgpt_build.errors import GuestFailed, KgptError
 from kgpt_build.reference.lm_file import load
 from kgpt_build.verify.lm import LmReport, LmRun, cmdline_words, read_run, verify

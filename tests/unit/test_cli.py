@@ -14,7 +14,8 @@ from fakes import fake_program
 
 import kgpt_build
 from kgpt_build import cli, errors
-from kgpt_build.cli import chat, doctor
+from kgpt_build.cli.check import doctor
+from kgpt_build.cli.talk import chat
 from kgpt_build.vm.qemu import accel
 
 

@@ -59,7 +59,7 @@ def test_run_refuses_before_it_builds(
         raise AssertionError("it was built")
 
     monkeypatch.setattr("kgpt_build.kernel.build.build_cached", build)
-    monkeypatch.setattr("kgpt_build.cli.run.find_qemu", lambda *_: "qemu")
+    monkeypatch.setattr("kgpt_build.cli.talk.run.find_qemu", lambda *_: "qemu")
     write_lm(Path("model.gguf"))
     assert invoke(["run", *words]) == 2
     assert f"kgpt: error: {message}" in capsys.readouterr().err

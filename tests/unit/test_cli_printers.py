@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from kgpt_build.cli.shared.printers import EventPrinter
+from kgpt_build.cli.talk.printers import EventPrinter
 from kgpt_build.events import parse_event
 from kgpt_build.vm.qemu.machine import Machine
 

@@ -9,7 +9,7 @@ import pytest
 from refusals import refused
 
 from kgpt_build import cli
-from kgpt_build.cli.shared.reach import check_port, free_port, urls
+from kgpt_build.cli.talk.reach import check_port, free_port, urls
 from kgpt_build.errors import UsageError
 from kgpt_build.vm.nets import Forward, Net
 from kgpt_build.vm.settings import RunSettings

@@ -11,8 +11,9 @@ from toy import toy_model
 
 from kgpt_build import models
 from kgpt_build.arch import ALL, Arch, of_host
-from kgpt_build.cli import invoke, verify_lm
-from kgpt_build.cli import verify as command
+from kgpt_build.cli import invoke
+from kgpt_build.cli.check import verify as command
+from kgpt_build.cli.check import verify_lm
 from kgpt_build.kernel import build, hosted
 
 

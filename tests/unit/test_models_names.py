@@ -13,9 +13,10 @@ from refusals import refused
 from tiny_lm import write_lm
 
 from kgpt_build import models, process
-from kgpt_build.cli import cli, invoke, run
+from kgpt_build.cli import cli, invoke
 from kgpt_build.cli.shared.names import pull_first
 from kgpt_build.cli.shared.options import model_or_here
+from kgpt_build.cli.talk import run
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.models import resolve
 from kgpt_build.models.pull.fetch import pull

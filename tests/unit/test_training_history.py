@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from kgpt_build.cli.shared.training_view import preview_line
+from kgpt_build.cli.training.training_view import preview_line
 from kgpt_build.events import Preview
 from kgpt_build.training.curve import draw
 from kgpt_build.training.history import History, Point

@@ -102,7 +102,7 @@ def test_without_matplotlib_the_way_to_get_it_is_named(tmp_path: Path, monkeypat
 
 def test_matplotlib_is_imported_for_a_picture_only() -> None:
     code = (
-        "import sys, kgpt_build.cli.train, kgpt_build.training.plot, kgpt_build.training.session\n"
+        "import sys, kgpt_build.cli.training.train, kgpt_build.training.plot, kgpt_build.training.session\n"
         "sys.exit('matplotlib' in sys.modules)"
     )
     root = Path(__file__).parents[2]

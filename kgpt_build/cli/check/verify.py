@@ -62,7 +62,7 @@ def command(
     rounding of 8-bit products. Otherwise the report names the first layer that differs.
     """
     from kgpt_build import models
-    from kgpt_build.cli import verify_lm
+    from kgpt_build.cli.check import verify_lm
     from kgpt_build.verify.microgpt import verify
 
     loaded = models.load(model_or_here(model, default=default))

@@ -277,7 +277,7 @@ def _run_matrix(plan: _Plan, workers: int, *, quiet: bool) -> Report:
 
 
 def _write_reports(report: Report, markdown: Path | None, junit: Path | None, seconds: float) -> None:
-    from kgpt_build.cli.shared.junit import Case, Suite, junit_xml
+    from kgpt_build.cli.check.junit import Case, Suite, junit_xml
     from kgpt_build.paths import write_atomically
     from kgpt_build.proof import report as reports
 

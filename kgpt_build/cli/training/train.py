@@ -19,8 +19,8 @@ from kgpt_build.cli.shared.corpora import read_shown
 from kgpt_build.cli.shared.machines import LEAST_MEMORY, find_qemu, machine_options, resolve_accel
 from kgpt_build.cli.shared.options import MODEL_HERE, arch_option, json_option, verbose_option
 from kgpt_build.cli.shared.settings import names_of, settings_options
-from kgpt_build.cli.shared.torch_training import TORCH, take_torch_options, torch_options, train_by_torch
-from kgpt_build.cli.shared.training_recording import record_option, take_recording, write_recording
+from kgpt_build.cli.training.torch_training import TORCH, take_torch_options, torch_options, train_by_torch
+from kgpt_build.cli.training.training_recording import record_option, take_recording, write_recording
 from kgpt_build.errors import KgptError, MachineLost, UsageError
 from kgpt_build.plain_names import temporary_root
 from kgpt_build.vm.settings import RunSettings
@@ -284,7 +284,7 @@ def _started(plan: Plan, folder: Path, cmdline: str, options: dict[str, Any]) ->
 
 def _follow(session: Session, run: Run, *, as_json: bool, can_stop: bool) -> Verdict:
     """Show the training until it ends, and write its files. Ctrl-C asks the kernel to stop."""
-    from kgpt_build.cli.shared.training_view import shown
+    from kgpt_build.cli.training.training_view import shown
 
     with shown(session, run, as_json=as_json) as view:
 

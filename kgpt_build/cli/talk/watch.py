@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kgpt_build.cli.shared.endless import Endless
 from kgpt_build.cli.shared.hosted import HostedMachine
 from kgpt_build.cli.shared.lm import is_language_model
 from kgpt_build.cli.shared.machines import resolve_accel
 from kgpt_build.cli.shared.options import is_verbose
-from kgpt_build.cli.shared.printers import EventPrinter, LinePrinter
-from kgpt_build.cli.shared.reach import Reach
-from kgpt_build.cli.shared.request import Wishes
+from kgpt_build.cli.talk.endless import Endless
+from kgpt_build.cli.talk.printers import EventPrinter, LinePrinter
+from kgpt_build.cli.talk.reach import Reach
+from kgpt_build.cli.talk.request import Wishes
 from kgpt_build.kernel.hosted import hosted_argv
 from kgpt_build.vm.settings import RunSettings
 

@@ -37,9 +37,9 @@ from kgpt_build.cli.shared.options import (
     take_prefill,
     verbose_option,
 )
-from kgpt_build.cli.shared.request import Request, Wishes, take_request
 from kgpt_build.cli.shared.settings import names_of, settings_options
-from kgpt_build.cli.shared.watch import boot, run_hosted
+from kgpt_build.cli.talk.request import Request, Wishes, take_request
+from kgpt_build.cli.talk.watch import boot, run_hosted
 from kgpt_build.errors import KgptError, UsageError
 from kgpt_build.kernel.hosted import MEMORY_MB
 from kgpt_build.vm.qemu.display import find_window

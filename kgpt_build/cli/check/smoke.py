@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kgpt_build.cli.check.junit import Case, Suite, junit_xml
 from kgpt_build.cli.shared.boot_file import arch_meant
 from kgpt_build.cli.shared.hosted import HostedMachine, is_hosted, refuse_qemu_options
-from kgpt_build.cli.shared.junit import Case, Suite, junit_xml
 from kgpt_build.cli.shared.machines import (
     LEAST_MEMORY,
     boot_options,

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from kgpt_build.cli import run
 from kgpt_build.cli.shared.hosted import QEMU_ONLY
+from kgpt_build.cli.talk import run
 
 MODEL = "smollm2-135m"
 """The model without an argument, if ./build has none."""

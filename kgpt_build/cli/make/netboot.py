@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from kgpt_build.arch import ALL, Arch, of_host, of_name
-from kgpt_build.cli.image import wanted_of
+from kgpt_build.cli.make.image import wanted_of
 from kgpt_build.cli.shared.names import ModelName
 from kgpt_build.cli.shared.options import (
     chat_template_option,

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from kgpt_build.cli import chat, run
 from kgpt_build.cli.shared.hosted import QEMU_ONLY
-from kgpt_build.cli.shared.reach import check_port, free_port
+from kgpt_build.cli.talk import chat, run
+from kgpt_build.cli.talk.reach import check_port, free_port
 from kgpt_build.errors import UsageError
 from kgpt_build.settings import SERVE_SLOTS, quoted
 from kgpt_build.vm.nets import CARDS, Forward, Net

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgpt_build.cli.shared.measuring import load_for, measure_bare, measure_hosted, measured_on_options
+from kgpt_build.cli.measure.measuring import load_for, measure_bare, measure_hosted, measured_on_options
 from kgpt_build.cli.shared.names import ModelName
 from kgpt_build.cli.shared.options import json_option, toolchain_option, verbose_option
 from kgpt_build.errors import KgptError, UsageError

@@ -1,0 +1,1 @@
+"""Commands that make kernels, images and models."""
