@@ -4,6 +4,7 @@
 #include "kgpt/net.h"
 #include "kgpt/test.h"
 #include "net/ip/checksum.h"
+#include "net/ip/siphash.h"
 
 #define FRAMES 64u
 #define PORT 80u

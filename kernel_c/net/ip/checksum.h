@@ -1,4 +1,4 @@
-/* The Internet checksum (RFC 1071), and the keyed hash SipHash-2-4. */
+/* The Internet checksum (RFC 1071). */
 #ifndef KGPT_NET_CHECKSUM_H
 #define KGPT_NET_CHECKSUM_H
 
@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Adds bytes to a sum that begins as 0. Only the last part of a packet may have an odd length. */
+/* checksum_add.c: adds bytes to a sum that begins as 0. Only the last part of a packet may have an odd length. */
 uint64_t kg_checksum_add(uint64_t sum, const void *bytes, size_t n);
 uint64_t kg_checksum_pseudo(uint32_t from, uint32_t to, uint8_t protocol, uint32_t n); /* of TCP and UDP */
 
@@ -14,7 +14,5 @@ uint64_t kg_checksum_pseudo(uint32_t from, uint32_t to, uint8_t protocol, uint32
 void kg_checksum_put(uint64_t sum, uint8_t *to);
 /* True for a packet whose checksum is right: the sum runs over the checksum too. */
 bool kg_checksum_good(uint64_t sum);
-
-uint64_t kg_siphash(const uint64_t key[2], const void *bytes, size_t n);
 
 #endif

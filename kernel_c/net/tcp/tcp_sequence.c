@@ -3,7 +3,7 @@
 
 #include "kgpt/mem.h"
 #include "net/ip/bytes.h"
-#include "net/ip/checksum.h"
+#include "net/ip/siphash.h"
 
 #define ISN_PER_MS 250u /* one for 4 microseconds */
 #define COOKIE_MS 64000u
