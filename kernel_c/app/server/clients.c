@@ -329,13 +329,15 @@ static void accept_clients(struct kg_server *server)
     const struct kg_connections *connections = server->connections;
     int32_t number;
     while ((number = connections->accept(connections->context)) >= 0) {
-        struct kg_client *client = &server->clients[number], fresh = {0};
-        fresh.server = server;
-        fresh.connection = (uint32_t)number;
-        fresh.in = client->in;
-        fresh.out = (struct kg_http_out){.data = client->out.data, .size = client->out.size};
-        fresh.large = KG_SERVER_LARGE;
-        *client = fresh;
+        struct kg_client *client = &server->clients[number];
+        char *in = client->in, *out = client->out.data;
+        memset(client, 0, sizeof *client);
+        client->server = server;
+        client->connection = (uint32_t)number;
+        client->in = in;
+        client->out.data = out;
+        client->out.size = server->out_size;
+        client->large = KG_SERVER_LARGE;
         set_client_state(client, KG_CLIENT_HEAD);
     }
 }

@@ -12,19 +12,16 @@ struct kg_job *kg_job_new(struct kg_client *client, const struct kg_style *style
     for (uint32_t i = 0; i < server->n_jobs; i++) {
         struct kg_job *job = &server->jobs[i];
         if (job->state == KG_JOB_FREE) {
-            uint32_t *tokens = job->tokens;
-            struct kg_arena memory = job->memory;
-            *job = (struct kg_job){.server = server,
-                                   .client = client,
-                                   .style = style,
-                                   .state = KG_JOB_FAILED,
-                                   .number = ++server->clock,
-                                   .created = plat_time(),
-                                   .asked_at = plat_ticks(),
-                                   .passes_at = server->batch.passes,
-                                   .tokens = tokens,
-                                   .tools = KG_JSON_NONE,
-                                   .memory = memory};
+            memset((char *)job + sizeof job->tokens, 0, offsetof(struct kg_job, memory) - sizeof job->tokens);
+            job->server = server;
+            job->client = client;
+            job->style = style;
+            job->state = KG_JOB_FAILED;
+            job->number = ++server->clock;
+            job->created = plat_time();
+            job->asked_at = plat_ticks();
+            job->passes_at = server->batch.passes;
+            job->tools = KG_JSON_NONE;
             kg_job_defaults(job);
             return job;
         }

@@ -36,13 +36,11 @@ struct kg_job;
 struct kg_choice;
 struct kg_part;
 
-/* A JSON writer whose text goes to a buffer of a client: answers/json.c. */
-struct kg_json_out {
+/* A JSON writer whose text goes to a buffer: answers/json.c. */
+struct kg_server_writer {
     struct kg_json json;
     struct kg_http_out *out;
 };
-void kg_json_out_begin(struct kg_json_out *json, struct kg_http_out *out);
-void kg_json_out_end(struct kg_json_out *json); /* what was written is in the buffer */
 
 /* How an API shows the replies of a job: chat, completion, Ollama…, as a whole or as a stream. Each function prints one
  * unit, which fits KG_SERVER_UNIT bytes with a text of KG_SERVER_PART bytes; NULL prints nothing. */
@@ -84,6 +82,7 @@ struct kg_prompt_place {
 };
 
 struct kg_job {
+    uint32_t *tokens; /* (n_ctx + 1): the prompt. A new request clears what is between this and `memory`. */
     struct kg_server *server;
     struct kg_client *client; /* NULL: it has gone, or has got its answer */
     const struct kg_style *style;
@@ -94,7 +93,6 @@ struct kg_job {
     void (*task)(struct kg_job *job, struct kg_choice *choice);
     uint64_t number;  /* of the request, from 1: in its id, and the order of the queue */
     uint64_t created; /* seconds since 1970; 0: the machine does not know */
-    uint32_t *tokens; /* (n_ctx + 1): the prompt */
     uint32_t n_tokens;
     uint32_t n_prompts, prompt, each;
     uint64_t all_tokens;     /* of all prompts */
@@ -117,11 +115,11 @@ struct kg_job {
     /* Large members last: the code that reaches the others is shorter. */
     struct kg_request request;
     struct kg_grammar grammar; /* … where the reply has one */
-    struct kg_arena memory;    /* (KG_SERVER_GRAMMAR): of the grammar */
     char stops[KG_MAX_STOPS][KG_SERVER_STOP];
     /* A job with several prompts: those of the choices from `each` * i on is number i. job->tokens has number `prompt`,
      * and the body stays until the answer is sent. */
     struct kg_prompt_place prompts[KG_SERVER_CHOICES];
+    struct kg_arena memory; /* (KG_SERVER_GRAMMAR): of the grammar */
 };
 
 /* A sampled token of a choice. */
@@ -232,7 +230,14 @@ struct kg_server {
     char *large[KG_SERVER_LARGE];
     bool large_taken[KG_SERVER_LARGE];
     size_t large_size, out_size;
+    struct kg_server_writer writer; /* one text is written at a time */
+    struct kg_http_out made;        /* an answer, before it is sent */
 };
+
+/* answers/json.c. The server's writer, for a text that goes to `out`: it is there behind kg_json_flush. A text that was
+ * begun before ends. The second one: `out` is server->made, in a buffer of `size` bytes. */
+struct kg_json *kg_json_into(struct kg_server *server, struct kg_http_out *out);
+struct kg_json *kg_json_make(struct kg_server *server, char *data, size_t size);
 
 /* server.c: memory for n slots beside the console's conversation (NULL where the arena only counts); then the server
  * itself, until Ctrl-C. */
@@ -264,18 +269,21 @@ void kg_answer_head(struct kg_client *client, uint32_t status, const char *type,
 /* OpenAI's error object. `param` and `code` may be NULL. */
 void kg_answer_error(struct kg_client *client, uint32_t status, const char *param, const char *code, const char *format,
                      ...) __attribute__((format(printf, 5, 6)));
-/* 400 with the code invalid_value, or unsupported_parameter. They return false. */
-bool kg_refuse_value(struct kg_client *client, const char *param, const char *format, ...)
+/* 400 with the code invalid_value, or unsupported_parameter. They are false: a compiler that sees it drops what would
+ * come behind. */
+#define kg_refuse_value(...) (kg_answer_value(__VA_ARGS__), false)
+#define kg_refuse_field(client, name) (kg_answer_unsupported(client, name), false)
+void kg_answer_value(struct kg_client *client, const char *param, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-bool kg_refuse_field(struct kg_client *client, const char *name);
-/* The answer is JSON in server->scratch: begin, write with json->json, send. */
-void kg_answer_json_begin(struct kg_client *client, struct kg_json_out *json, struct kg_http_out *out);
-void kg_answer_json_send(struct kg_client *client, struct kg_json_out *json, uint32_t status);
+void kg_answer_unsupported(struct kg_client *client, const char *name);
+/* The answer is JSON in server->scratch: begin, write, send. */
+struct kg_json *kg_answer_json_begin(struct kg_client *client);
+void kg_answer_json_send(struct kg_client *client, uint32_t status);
 
 /* answers/long_answer.c: JSON that may be longer than the scratch. Its buffer is taken until it is sent; with none
- * left, begin answers with 503. `send` answers with 400 if the JSON did not fit. */
-bool kg_answer_long_begin(struct kg_client *client, struct kg_json_out *json, struct kg_http_out *out);
-void kg_answer_long_send(struct kg_client *client, struct kg_json_out *json);
+ * left, begin answers with 503: NULL. `send` answers with 400 if the JSON did not fit. */
+struct kg_json *kg_answer_long_begin(struct kg_client *client);
+void kg_answer_long_send(struct kg_client *client);
 
 /* jobs.c. kg_job_new answers with 503 itself if the queue is full: NULL. kg_job_start puts the job into the queue. */
 struct kg_job *kg_job_new(struct kg_client *client, const struct kg_style *style);

@@ -43,10 +43,9 @@ void kg_answer_from(struct kg_client *client, const char *type, struct kg_text b
     client->rest = is_head_request(client) ? (struct kg_text){NULL, 0} : body;
 }
 
-void kg_answer_json_begin(struct kg_client *client, struct kg_json_out *json, struct kg_http_out *out)
+struct kg_json *kg_answer_json_begin(struct kg_client *client)
 {
-    *out = (struct kg_http_out){.data = client->server->scratch, .size = KG_SERVER_SCRATCH};
-    kg_json_out_begin(json, out);
+    return kg_json_make(client->server, client->server->scratch, KG_SERVER_SCRATCH);
 }
 
 /* Lines of the head that belong to a status. */
@@ -61,10 +60,10 @@ static void add_status_lines(struct kg_client *client, uint32_t status)
     }
 }
 
-void kg_answer_json_send(struct kg_client *client, struct kg_json_out *json, uint32_t status)
+void kg_answer_json_send(struct kg_client *client, uint32_t status)
 {
-    kg_json_out_end(json);
-    const struct kg_http_out *made = json->out;
+    const struct kg_http_out *made = &client->server->made;
+    kg_json_flush(&client->server->writer.json);
     kg_answer_head(client, status, "application/json; charset=utf-8", made->n);
     add_status_lines(client, status);
     kg_http_put(&client->out, "\r\n", 2);
@@ -102,8 +101,6 @@ static bool is_ollama(const struct kg_client *client)
 static void answer_error(struct kg_client *client, uint32_t status, const char *param, const char *code,
                          const char *format, va_list arguments)
 {
-    struct kg_json_out json;
-    struct kg_http_out out;
     char message[512];
     kg_vformat(message, sizeof message, format, arguments);
     client->server->refused++;
@@ -111,22 +108,22 @@ static void answer_error(struct kg_client *client, uint32_t status, const char *
         client->inner->refused(client, status, message);
         return;
     }
-    kg_answer_json_begin(client, &json, &out);
-    kg_json_object_begin(&json.json, NULL);
+    struct kg_json *json = kg_answer_json_begin(client);
+    kg_json_object_begin(json, NULL);
     if (is_ollama(client)) { /* its errors are texts */
-        kg_json_text(&json.json, "error", message);
-        kg_json_object_end(&json.json);
-        kg_answer_json_send(client, &json, status);
+        kg_json_text(json, "error", message);
+        kg_json_object_end(json);
+        kg_answer_json_send(client, status);
         return;
     }
-    kg_json_object_begin(&json.json, "error");
-    kg_json_text(&json.json, "message", message);
-    kg_json_text(&json.json, "type", error_type(status));
-    write_text_or_null(&json.json, "param", param);
-    write_text_or_null(&json.json, "code", code);
-    kg_json_object_end(&json.json);
-    kg_json_object_end(&json.json);
-    kg_answer_json_send(client, &json, status);
+    kg_json_object_begin(json, "error");
+    kg_json_text(json, "message", message);
+    kg_json_text(json, "type", error_type(status));
+    write_text_or_null(json, "param", param);
+    write_text_or_null(json, "code", code);
+    kg_json_object_end(json);
+    kg_json_object_end(json);
+    kg_answer_json_send(client, status);
 }
 
 void kg_answer_error(struct kg_client *client, uint32_t status, const char *param, const char *code, const char *format,
@@ -138,17 +135,15 @@ void kg_answer_error(struct kg_client *client, uint32_t status, const char *para
     va_end(arguments);
 }
 
-bool kg_refuse_value(struct kg_client *client, const char *param, const char *format, ...)
+void kg_answer_value(struct kg_client *client, const char *param, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
     answer_error(client, 400, param, "invalid_value", format, arguments);
     va_end(arguments);
-    return false;
 }
 
-bool kg_refuse_field(struct kg_client *client, const char *name)
+void kg_answer_unsupported(struct kg_client *client, const char *name)
 {
     kg_answer_error(client, 400, name, "unsupported_parameter", "%s is not supported by this server", name);
-    return false;
 }

@@ -1,21 +1,24 @@
-/* JSON that is written into a client's buffer: see server.h. */
+/* JSON that is written into a client's buffer, or into one of the server's: see server.h. */
 #include "app/server/server.h"
 
 static void pass_to_buffer(struct kg_json *json)
 {
-    struct kg_json_out *out = (struct kg_json_out *)json; /* its first member */
-    kg_http_put(out->out, json->chunk, json->n);
+    struct kg_server_writer *writer = (struct kg_server_writer *)json; /* its first member */
+    kg_http_put(writer->out, json->chunk, json->n);
 }
 
-void kg_json_out_begin(struct kg_json_out *json, struct kg_http_out *out)
+struct kg_json *kg_json_into(struct kg_server *server, struct kg_http_out *out)
 {
-    json->json.pass = pass_to_buffer;
-    json->json.n = 0;
-    json->json.comma = false;
-    json->out = out;
+    struct kg_json *json = &server->writer.json;
+    server->writer.out = out;
+    json->pass = pass_to_buffer;
+    json->n = 0;
+    json->comma = false;
+    return json;
 }
 
-void kg_json_out_end(struct kg_json_out *json)
+struct kg_json *kg_json_make(struct kg_server *server, char *data, size_t size)
 {
-    kg_json_flush(&json->json);
+    server->made = (struct kg_http_out){.data = data, .size = size};
+    return kg_json_into(server, &server->made);
 }

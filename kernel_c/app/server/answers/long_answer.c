@@ -17,27 +17,26 @@ static bool is_taken(const struct kg_server *server, const char *buffer)
     return false;
 }
 
-bool kg_answer_long_begin(struct kg_client *client, struct kg_json_out *json, struct kg_http_out *out)
+struct kg_json *kg_answer_long_begin(struct kg_client *client)
 {
-    const struct kg_server *server = client->server;
+    struct kg_server *server = client->server;
     for (uint32_t i = 0; i < KG_SERVER_LONGS; i++) {
         if (!is_taken(server, server->longs[i])) {
-            *out = (struct kg_http_out){.data = server->longs[i], .size = KG_SERVER_LONG};
-            kg_json_out_begin(json, out);
-            return true;
+            return kg_json_make(server, server->longs[i], KG_SERVER_LONG);
         }
     }
     kg_answer_error(client, 503, NULL, NULL, "long answers are being sent to others: try again later");
-    return false;
+    return NULL;
 }
 
-void kg_answer_long_send(struct kg_client *client, struct kg_json_out *json)
+void kg_answer_long_send(struct kg_client *client)
 {
-    kg_json_out_end(json);
-    if (json->out->full) {
+    const struct kg_http_out *made = &client->server->made;
+    kg_json_flush(&client->server->writer.json);
+    if (made->full) {
         kg_answer_error(client, 400, NULL, "answer_too_long", "the answer would be longer than %u bytes: ask for less",
                         KG_SERVER_LONG);
         return;
     }
-    kg_answer_from(client, "application/json; charset=utf-8", (struct kg_text){json->out->data, json->out->n});
+    kg_answer_from(client, "application/json; charset=utf-8", (struct kg_text){made->data, made->n});
 }

@@ -16,8 +16,7 @@ struct embedding {
     struct kg_client *client;
     struct kg_job *job;
     struct kg_lm_session *session;
-    struct kg_json_out json;
-    struct kg_http_out out;
+    struct kg_json *json;
     float *values; /* (n_embd) */
     bool base64, truncate;
     uint32_t n, n_tokens; /* texts, and their tokens */
@@ -84,7 +83,7 @@ static void write_base64(struct kg_json *json, const float *values, size_t n)
 
 static void write_vector(struct embedding *e, const char *key)
 {
-    struct kg_json *json = &e->json.json;
+    struct kg_json *json = e->json;
     kg_json_list_begin(json, key);
     for (uint32_t i = 0; i < e->session->model->n_embd; i++) {
         kg_json_decimal(json, NULL, e->values[i]);
@@ -94,7 +93,7 @@ static void write_vector(struct embedding *e, const char *key)
 
 static void write_embedding(struct embedding *e)
 {
-    struct kg_json *json = &e->json.json;
+    struct kg_json *json = e->json;
     if (e->api != OPENAI) {
         write_vector(e, e->api == OLLAMA ? NULL : "embedding");
         return;
@@ -185,7 +184,7 @@ static bool read_embedding_fields(struct embedding *e, uint32_t root)
 
 static void begin_answer(struct embedding *e)
 {
-    struct kg_json *json = &e->json.json;
+    struct kg_json *json = e->json;
     kg_json_object_begin(json, NULL);
     if (e->api == OPENAI) {
         kg_json_text(json, "object", "list");
@@ -201,7 +200,7 @@ static void begin_answer(struct embedding *e)
 
 static void end_answer(struct embedding *e)
 {
-    struct kg_json *json = &e->json.json;
+    struct kg_json *json = e->json;
     if (e->api != OLLAMA_OLD) {
         kg_json_list_end(json);
     }
@@ -232,11 +231,11 @@ static void answer_embeddings(struct kg_job *job, struct kg_choice *choice, enum
     if (!e.values) {
         kg_answer_error(e.client, 503, NULL, NULL, "the memory is full");
     } else if (kg_request_json(e.client, &root) && read_embedding_fields(&e, root) &&
-               kg_answer_long_begin(e.client, &e.json, &e.out)) {
+               (e.json = kg_answer_long_begin(e.client)) != NULL) {
         begin_answer(&e);
         if (embed_inputs(&e, kg_field(e.client, root, api == OLLAMA_OLD ? "prompt" : "input"))) {
             end_answer(&e);
-            kg_answer_long_send(e.client, &e.json);
+            kg_answer_long_send(e.client);
         }
     }
     kg_arena_rewind(arena, used);

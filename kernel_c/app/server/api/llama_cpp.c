@@ -69,42 +69,38 @@ void kg_get_metrics(struct kg_client *client)
 void kg_get_slots(struct kg_client *client)
 {
     const struct kg_server *server = client->server;
-    struct kg_json_out json;
-    struct kg_http_out out;
-    kg_answer_json_begin(client, &json, &out);
-    kg_json_list_begin(&json.json, NULL);
+    struct kg_json *json = kg_answer_json_begin(client);
+    kg_json_list_begin(json, NULL);
     for (uint32_t slot = 0; slot < server->batch.n; slot++) {
         const struct kg_choice *choice = &server->choices[slot];
         const struct kg_lm_session *session = &choice->conversation->session;
-        kg_json_object_begin(&json.json, NULL);
-        kg_json_u64(&json.json, "id", slot);
-        kg_json_u64(&json.json, "n_ctx", session->options.n_ctx);
-        kg_json_bool(&json.json, "is_processing", choice->job != NULL);
-        kg_json_u64(&json.json, "n_past", session->n_past);
-        kg_json_u64(&json.json, "n_decoded", choice->job ? choice->conversation->reply.speed.tokens : 0);
-        kg_json_object_end(&json.json);
+        kg_json_object_begin(json, NULL);
+        kg_json_u64(json, "id", slot);
+        kg_json_u64(json, "n_ctx", session->options.n_ctx);
+        kg_json_bool(json, "is_processing", choice->job != NULL);
+        kg_json_u64(json, "n_past", session->n_past);
+        kg_json_u64(json, "n_decoded", choice->job ? choice->conversation->reply.speed.tokens : 0);
+        kg_json_object_end(json);
     }
-    kg_json_list_end(&json.json);
-    kg_answer_json_send(client, &json, 200);
+    kg_json_list_end(json);
+    kg_answer_json_send(client, 200);
 }
 
 void kg_get_props(struct kg_client *client)
 {
     const struct kg_server *server = client->server;
-    struct kg_json_out json;
-    struct kg_http_out out;
     char build[48];
-    kg_answer_json_begin(client, &json, &out);
-    kg_json_object_begin(&json.json, NULL);
-    kg_json_object_begin(&json.json, "default_generation_settings");
-    kg_json_u64(&json.json, "n_ctx", server->k->lm->conversation.session.options.n_ctx);
-    kg_json_object_end(&json.json);
-    kg_json_u64(&json.json, "total_slots", server->batch.n);
-    kg_json_text(&json.json, "model_alias", server->name);
+    struct kg_json *json = kg_answer_json_begin(client);
+    kg_json_object_begin(json, NULL);
+    kg_json_object_begin(json, "default_generation_settings");
+    kg_json_u64(json, "n_ctx", server->k->lm->conversation.session.options.n_ctx);
+    kg_json_object_end(json);
+    kg_json_u64(json, "total_slots", server->batch.n);
+    kg_json_text(json, "model_alias", server->name);
     kg_format(build, sizeof build, "kgpt-%s", kgpt_version);
-    kg_json_text(&json.json, "build_info", build);
-    kg_json_object_end(&json.json);
-    kg_answer_json_send(client, &json, 200);
+    kg_json_text(json, "build_info", build);
+    kg_json_object_end(json);
+    kg_answer_json_send(client, 200);
 }
 
 static bool is_whole_text(const char *text, size_t n)
@@ -137,23 +133,22 @@ static void write_piece(struct kg_json *json, const struct kg_server *server, ui
 
 static void answer_tokens(struct kg_client *client, const struct kg_said_tokens *said, bool pieces)
 {
-    struct kg_json_out json;
-    struct kg_http_out out;
-    if (!kg_answer_long_begin(client, &json, &out)) {
+    struct kg_json *json = kg_answer_long_begin(client);
+    if (!json) {
         return;
     }
-    kg_json_object_begin(&json.json, NULL);
-    kg_json_list_begin(&json.json, "tokens");
+    kg_json_object_begin(json, NULL);
+    kg_json_list_begin(json, "tokens");
     for (uint32_t i = 0; i < said->n; i++) {
         if (pieces) {
-            write_piece(&json.json, client->server, said->tokens[i]);
+            write_piece(json, client->server, said->tokens[i]);
         } else {
-            kg_json_u64(&json.json, NULL, said->tokens[i]);
+            kg_json_u64(json, NULL, said->tokens[i]);
         }
     }
-    kg_json_list_end(&json.json);
-    kg_json_object_end(&json.json);
-    kg_answer_long_send(client, &json);
+    kg_json_list_end(json);
+    kg_json_object_end(json);
+    kg_answer_long_send(client);
 }
 
 void kg_post_tokenize(struct kg_client *client)
@@ -194,16 +189,19 @@ struct spelling {
     struct kg_stream stream;
 };
 
-static void begin_spelling(struct spelling *s, const struct kg_server *server, struct kg_json_out *json,
-                           const char *key)
+static bool begin_spelling(struct spelling *s, struct kg_client *client, const char *key)
 {
-    s->server = server;
-    s->json = &json->json;
+    s->server = client->server;
+    s->json = kg_answer_long_begin(client);
+    if (!s->json) {
+        return false;
+    }
     kg_stream_begin(&s->stream);
     kg_json_object_begin(s->json, NULL);
     kg_json_text(s->json, key, "");
     kg_json_flush(s->json);
-    json->out->n--; /* the closing quote comes later */
+    client->server->made.n--; /* the closing quote comes later */
+    return true;
 }
 
 static void spell_token(struct spelling *s, uint32_t id)
@@ -229,8 +227,6 @@ void kg_post_detokenize(struct kg_client *client)
 {
     const struct kg_json_tree *tree = &client->server->json;
     struct spelling spelling;
-    struct kg_json_out json;
-    struct kg_http_out out;
     uint32_t root;
     if (!kg_request_json(client, &root)) {
         return;
@@ -240,10 +236,9 @@ void kg_post_detokenize(struct kg_client *client)
         (void)kg_refuse_value(client, "tokens", "tokens must be a list of numbers of tokens");
         return;
     }
-    if (!kg_answer_long_begin(client, &json, &out)) {
+    if (!begin_spelling(&spelling, client, "content")) {
         return;
     }
-    begin_spelling(&spelling, client->server, &json, "content");
     for (uint32_t i = kg_json_first(tree, list); i != KG_JSON_NONE; i = kg_json_after(tree, list, i)) {
         uint64_t id;
         bool negative;
@@ -254,30 +249,27 @@ void kg_post_detokenize(struct kg_client *client)
         spell_token(&spelling, (uint32_t)id);
     }
     end_spelling(&spelling);
-    kg_answer_long_send(client, &json);
+    kg_answer_long_send(client);
 }
 
 /* The prompt of a chat, as the text of its tokens. */
 void kg_post_apply_template(struct kg_client *client)
 {
     struct spelling spelling;
-    struct kg_json_out json;
-    struct kg_http_out out;
     uint32_t root;
     struct kg_job *job = kg_request_json(client, &root) ? kg_job_new(client, NULL) : NULL;
     if (!job) {
         return;
     }
     if (kg_fields_tools(client, root, job, true) && kg_job_messages(client, kg_field(client, root, "messages"), job) &&
-        kg_answer_long_begin(client, &json, &out)) {
+        begin_spelling(&spelling, client, "prompt")) {
         const struct kg_vocab *vocab = &client->server->k->lm->loaded.vocab;
-        begin_spelling(&spelling, client->server, &json, "prompt");
         /* Without the BOS that /v1/completions adds again. */
         for (uint32_t i = vocab->add_bos && job->tokens[0] == vocab->bos; i < job->n_tokens; i++) {
             spell_token(&spelling, job->tokens[i]);
         }
         end_spelling(&spelling);
-        kg_answer_long_send(client, &json);
+        kg_answer_long_send(client);
     }
     kg_job_drop(job);
 }

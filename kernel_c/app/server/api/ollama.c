@@ -98,29 +98,27 @@ static void answer_models(struct kg_client *client, bool runs)
     const struct kg_server *server = client->server;
     const struct kg_lm *lm = server->k->lm;
     const struct kg_lm_source *source = &lm->sources[lm->current];
-    struct kg_json_out json;
-    struct kg_http_out out;
     char text[KG_OLLAMA_NAME];
-    kg_answer_json_begin(client, &json, &out);
-    kg_json_object_begin(&json.json, NULL);
-    kg_json_list_begin(&json.json, "models");
-    kg_json_object_begin(&json.json, NULL);
+    struct kg_json *json = kg_answer_json_begin(client);
+    kg_json_object_begin(json, NULL);
+    kg_json_list_begin(json, "models");
+    kg_json_object_begin(json, NULL);
     kg_ollama_name(server, text);
-    kg_json_text(&json.json, "name", text);
-    kg_json_text(&json.json, "model", text);
+    kg_json_text(json, "name", text);
+    kg_json_text(json, "model", text);
     kg_ollama_time(0, text);
-    kg_json_text(&json.json, runs ? "expires_at" : "modified_at", runs ? "9999-12-31T23:59:59Z" : text);
-    kg_json_u64(&json.json, "size", source->size);
-    kg_json_hex(&json.json, "digest", source->sha256 ? source->sha256 : unknown, sizeof unknown);
-    write_details(&json.json, &lm->loaded);
+    kg_json_text(json, runs ? "expires_at" : "modified_at", runs ? "9999-12-31T23:59:59Z" : text);
+    kg_json_u64(json, "size", source->size);
+    kg_json_hex(json, "digest", source->sha256 ? source->sha256 : unknown, sizeof unknown);
+    write_details(json, &lm->loaded);
     if (runs) {
-        kg_json_u64(&json.json, "size_vram", 0);
-        kg_json_u64(&json.json, "context_length", lm->conversation.session.options.n_ctx);
+        kg_json_u64(json, "size_vram", 0);
+        kg_json_u64(json, "context_length", lm->conversation.session.options.n_ctx);
     }
-    kg_json_object_end(&json.json);
-    kg_json_list_end(&json.json);
-    kg_json_object_end(&json.json);
-    kg_answer_json_send(client, &json, 200);
+    kg_json_object_end(json);
+    kg_json_list_end(json);
+    kg_json_object_end(json);
+    kg_answer_json_send(client, 200);
 }
 
 void kg_get_ollama_tags(struct kg_client *client)
@@ -159,8 +157,6 @@ void kg_post_ollama_show(struct kg_client *client)
     const struct kg_lm_loaded *loaded = &client->server->k->lm->loaded;
     struct kg_text template = {"", 0};
     struct kg_error error;
-    struct kg_json_out json;
-    struct kg_http_out out;
     char time[KG_OLLAMA_NAME];
     uint32_t root;
     if (!kg_request_json(client, &root) ||
@@ -170,22 +166,22 @@ void kg_post_ollama_show(struct kg_client *client)
     if (kg_gguf_find(&loaded->gguf, "tokenizer.chat_template")) {
         (void)kg_gguf_text(&loaded->gguf, "tokenizer.chat_template", &template, &error); /* kg_lm_open has checked it */
     }
-    kg_answer_json_begin(client, &json, &out);
-    kg_json_object_begin(&json.json, NULL);
-    kg_json_text(&json.json, "modelfile", "");
-    kg_json_text(&json.json, "parameters", "");
-    kg_json_text_n(&json.json, "template", template.data, template.n <= TEMPLATE_MOST ? template.n : 0);
-    write_details(&json.json, loaded);
-    write_model_info(&json.json, loaded);
-    kg_json_list_begin(&json.json, "capabilities");
-    kg_json_text(&json.json, NULL, "completion");
-    kg_json_text(&json.json, NULL, "embedding");
+    struct kg_json *json = kg_answer_json_begin(client);
+    kg_json_object_begin(json, NULL);
+    kg_json_text(json, "modelfile", "");
+    kg_json_text(json, "parameters", "");
+    kg_json_text_n(json, "template", template.data, template.n <= TEMPLATE_MOST ? template.n : 0);
+    write_details(json, loaded);
+    write_model_info(json, loaded);
+    kg_json_list_begin(json, "capabilities");
+    kg_json_text(json, NULL, "completion");
+    kg_json_text(json, NULL, "embedding");
     if (loaded->has_chat && kg_chat_takes_tools(&loaded->chat)) {
-        kg_json_text(&json.json, NULL, "tools");
+        kg_json_text(json, NULL, "tools");
     }
-    kg_json_list_end(&json.json);
+    kg_json_list_end(json);
     kg_ollama_time(0, time);
-    kg_json_text(&json.json, "modified_at", time);
-    kg_json_object_end(&json.json);
-    kg_answer_json_send(client, &json, 200);
+    kg_json_text(json, "modified_at", time);
+    kg_json_object_end(json);
+    kg_answer_json_send(client, 200);
 }

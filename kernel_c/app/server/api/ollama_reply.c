@@ -1,5 +1,6 @@
 /* POST /api/chat and /api/generate: see ollama.h. A stream has an object on each line. */
 #include "ollama.h"
+#include "openai.h"
 
 #include "app/server/endpoints.h"
 #include "app/server/tools.h"
@@ -12,15 +13,16 @@ static bool is_chat(const struct kg_job *job)
     return job->kind == KG_JOB_CHAT;
 }
 
-static void begin_ollama_line(struct kg_json_out *json, const struct kg_job *job, struct kg_http_out *out)
+static struct kg_json *begin_ollama_line(const struct kg_job *job, struct kg_http_out *out)
 {
+    struct kg_json *json = kg_json_into(job->server, out);
     char text[KG_OLLAMA_NAME];
-    kg_json_out_begin(json, out);
-    kg_json_object_begin(&json->json, NULL);
+    kg_json_object_begin(json, NULL);
     kg_ollama_name(job->server, text);
-    kg_json_text(&json->json, "model", text);
+    kg_json_text(json, "model", text);
     kg_ollama_time(job->created, text);
-    kg_json_text(&json->json, "created_at", text);
+    kg_json_text(json, "created_at", text);
+    return json;
 }
 
 static void write_said(struct kg_json *json, const struct kg_job *job, const char *text, size_t n)
@@ -35,11 +37,11 @@ static void write_said(struct kg_json *json, const struct kg_job *job, const cha
     }
 }
 
-static void end_ollama_line(struct kg_json_out *json)
+static void end_ollama_line(struct kg_json *json)
 {
-    kg_json_object_end(&json->json);
-    kg_json_raw(&json->json, "\n", 1);
-    kg_json_out_end(json);
+    kg_json_object_end(json);
+    kg_json_raw(json, "\n", 1);
+    kg_json_flush(json);
 }
 
 /* What the last object tells besides its text. */
@@ -61,12 +63,11 @@ static void write_done(struct kg_json *json, const struct kg_choice *choice)
 static void stream_line(const struct kg_choice *choice, const char *text, size_t n, uint32_t record,
                         struct kg_http_out *out)
 {
-    struct kg_json_out json;
     (void)record;
-    begin_ollama_line(&json, choice->job, out);
-    write_said(&json.json, choice->job, text, n);
-    kg_json_bool(&json.json, "done", false);
-    end_ollama_line(&json);
+    struct kg_json *json = begin_ollama_line(choice->job, out);
+    write_said(json, choice->job, text, n);
+    kg_json_bool(json, "done", false);
+    end_ollama_line(json);
 }
 
 /* JSON without line ends: in JSON of one line they stand only between values. */
@@ -94,10 +95,9 @@ static void put_call(const struct kg_part *part, struct kg_http_out *out)
 /* Each call has a line, which is printed in parts. */
 static void stream_call(const struct kg_choice *choice, const struct kg_part *part, struct kg_http_out *out)
 {
-    struct kg_json_out json;
     if (part->kind == KG_PART_CALL) {
-        begin_ollama_line(&json, choice->job, out);
-        kg_json_out_end(&json);
+        struct kg_json *json = begin_ollama_line(choice->job, out);
+        kg_json_flush(json);
         kg_http_say(out, ",\"message\":{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[");
     }
     put_call(part, out);
@@ -108,11 +108,10 @@ static void stream_call(const struct kg_choice *choice, const struct kg_part *pa
 
 static void stream_done(const struct kg_choice *choice, struct kg_http_out *out)
 {
-    struct kg_json_out json;
-    begin_ollama_line(&json, choice->job, out);
-    write_said(&json.json, choice->job, "", 0);
-    write_done(&json.json, choice);
-    end_ollama_line(&json);
+    struct kg_json *json = begin_ollama_line(choice->job, out);
+    write_said(json, choice->job, "", 0);
+    write_done(json, choice);
+    end_ollama_line(json);
 }
 
 static void end_nothing(struct kg_job *job, struct kg_http_out *out)
@@ -134,21 +133,9 @@ static const struct kg_style ollama_stream = {
 
 static void open_whole(const struct kg_choice *choice, struct kg_http_out *out)
 {
-    struct kg_json_out json;
-    begin_ollama_line(&json, choice->job, out);
-    kg_json_out_end(&json);
+    struct kg_json *json = begin_ollama_line(choice->job, out);
+    kg_json_flush(json);
     kg_http_say(out, is_chat(choice->job) ? ",\"message\":{\"role\":\"assistant\",\"content\":\"" : ",\"response\":\"");
-}
-
-static void add_whole_text(const struct kg_choice *choice, const char *text, size_t n, uint32_t record,
-                           struct kg_http_out *out)
-{
-    struct kg_json_out json;
-    (void)choice;
-    (void)record;
-    kg_json_out_begin(&json, out);
-    kg_json_escaped(&json.json, text, n);
-    kg_json_out_end(&json);
 }
 
 static void add_whole_call(const struct kg_choice *choice, const struct kg_part *part, struct kg_http_out *out)
@@ -161,19 +148,18 @@ static void add_whole_call(const struct kg_choice *choice, const struct kg_part 
 
 static void close_whole(const struct kg_choice *choice, struct kg_http_out *out)
 {
-    struct kg_json_out json;
     kg_http_say(out, choice->n_calls ? "]}" : is_chat(choice->job) ? "\"}" : "\"");
-    kg_json_out_begin(&json, out);
-    json.json.comma = true;
-    write_done(&json.json, choice);
-    kg_json_object_end(&json.json);
-    kg_json_out_end(&json);
+    struct kg_json *json = kg_json_into(choice->server, out);
+    json->comma = true;
+    write_done(json, choice);
+    kg_json_object_end(json);
+    kg_json_flush(json);
 }
 
 static const struct kg_style ollama_whole = {
     .type = "application/json; charset=utf-8",
     .open = open_whole,
-    .text = add_whole_text,
+    .text = kg_openai_add_text,
     .call = add_whole_call,
     .close = close_whole,
     .end = end_nothing,
@@ -182,20 +168,18 @@ static const struct kg_style ollama_whole = {
 /* A request without a message or a prompt only asks for the model to be loaded, and it is. */
 static void answer_loaded(struct kg_client *client, struct kg_job *job)
 {
-    struct kg_json_out json;
-    struct kg_http_out out;
     char text[KG_OLLAMA_NAME];
-    kg_answer_json_begin(client, &json, &out);
-    kg_json_object_begin(&json.json, NULL);
+    struct kg_json *json = kg_answer_json_begin(client);
+    kg_json_object_begin(json, NULL);
     kg_ollama_name(client->server, text);
-    kg_json_text(&json.json, "model", text);
+    kg_json_text(json, "model", text);
     kg_ollama_time(job->created, text);
-    kg_json_text(&json.json, "created_at", text);
-    write_said(&json.json, job, "", 0);
-    kg_json_bool(&json.json, "done", true);
-    kg_json_text(&json.json, "done_reason", "load");
-    kg_json_object_end(&json.json);
-    kg_answer_json_send(client, &json, 200);
+    kg_json_text(json, "created_at", text);
+    write_said(json, job, "", 0);
+    kg_json_bool(json, "done", true);
+    kg_json_text(json, "done_reason", "load");
+    kg_json_object_end(json);
+    kg_answer_json_send(client, 200);
 }
 
 /* Fields that would change the answer and are not supported; null, false and empty values are harmless. */

@@ -24,16 +24,14 @@ static void write_model(struct kg_json *json, const struct kg_server *server)
 
 void kg_get_models(struct kg_client *client)
 {
-    struct kg_json_out json;
-    struct kg_http_out out;
-    kg_answer_json_begin(client, &json, &out);
-    kg_json_object_begin(&json.json, NULL);
-    kg_json_text(&json.json, "object", "list");
-    kg_json_list_begin(&json.json, "data");
-    write_model(&json.json, client->server);
-    kg_json_list_end(&json.json);
-    kg_json_object_end(&json.json);
-    kg_answer_json_send(client, &json, 200);
+    struct kg_json *json = kg_answer_json_begin(client);
+    kg_json_object_begin(json, NULL);
+    kg_json_text(json, "object", "list");
+    kg_json_list_begin(json, "data");
+    write_model(json, client->server);
+    kg_json_list_end(json);
+    kg_json_object_end(json);
+    kg_answer_json_send(client, 200);
 }
 
 bool kg_openai_is_model(const struct kg_server *server, struct kg_text name)
@@ -54,8 +52,6 @@ void kg_get_model(struct kg_client *client)
 {
     static const char before[] = "/v1/models/";
     struct kg_text path = client->head.path;
-    struct kg_json_out json;
-    struct kg_http_out out;
     char text[128];
     struct kg_text name = {path.data + sizeof before - 1, path.n - (sizeof before - 1)};
     name = (struct kg_text){text, kg_http_unescape(name, text, sizeof text)};
@@ -63,9 +59,9 @@ void kg_get_model(struct kg_client *client)
         refuse_other_model(client, name);
         return;
     }
-    kg_answer_json_begin(client, &json, &out);
-    write_model(&json.json, client->server);
-    kg_answer_json_send(client, &json, 200);
+    struct kg_json *json = kg_answer_json_begin(client);
+    write_model(json, client->server);
+    kg_answer_json_send(client, 200);
 }
 
 /* A field that would change the answer, unless it is null, false, an empty list, one of the two texts, or a list of the

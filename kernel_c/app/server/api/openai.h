@@ -28,9 +28,9 @@ void kg_openai_add_text(const struct kg_choice *choice, const char *text, size_t
 void kg_openai_end(struct kg_job *job, struct kg_http_out *out);
 
 /* A chunk of a stream, open in the list of its choices; `usage`: with that of the job. Then the end of the stream. */
-void kg_openai_begin_chunk(struct kg_json_out *json, const struct kg_job *job, const char *prefix, const char *object,
-                           struct kg_http_out *out);
-void kg_openai_end_chunk(struct kg_json_out *json, const struct kg_job *job, bool usage);
+struct kg_json *kg_openai_begin_chunk(const struct kg_job *job, const char *prefix, const char *object,
+                                      struct kg_http_out *out);
+void kg_openai_end_chunk(struct kg_json *json, const struct kg_job *job, bool usage);
 void kg_openai_end_stream(struct kg_job *job, const char *prefix, const char *object, struct kg_http_out *out);
 
 #endif

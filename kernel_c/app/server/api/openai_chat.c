@@ -44,12 +44,11 @@ static void write_logprobs_record(struct kg_json *json, const struct kg_choice *
 
 static void begin_chat(struct kg_job *job, struct kg_http_out *out)
 {
-    struct kg_json_out json;
-    kg_json_out_begin(&json, out);
-    kg_json_object_begin(&json.json, NULL);
-    kg_openai_keys(&json.json, job, PREFIX, "chat.completion");
-    kg_json_list_begin(&json.json, "choices");
-    kg_json_out_end(&json);
+    struct kg_json *json = kg_json_into(job->server, out);
+    kg_json_object_begin(json, NULL);
+    kg_openai_keys(json, job, PREFIX, "chat.completion");
+    kg_json_list_begin(json, "choices");
+    kg_json_flush(json);
 }
 
 static void open_chat_choice(const struct kg_choice *choice, struct kg_http_out *out)
@@ -82,15 +81,14 @@ static void add_chat_call(const struct kg_choice *choice, const struct kg_part *
 
 static void add_chat_record(const struct kg_choice *choice, uint32_t record, struct kg_http_out *out)
 {
-    struct kg_json_out json;
-    kg_json_out_begin(&json, out);
+    struct kg_json *json = kg_json_into(choice->server, out);
     if (record) {
-        SAY(&json.json, ",");
+        SAY(json, ",");
     } else {
-        SAY(&json.json, "\",\"refusal\":null},\"logprobs\":{\"content\":[");
+        SAY(json, "\",\"refusal\":null},\"logprobs\":{\"content\":[");
     }
-    write_logprobs_record(&json.json, choice, record);
-    kg_json_out_end(&json);
+    write_logprobs_record(json, choice, record);
+    kg_json_flush(json);
 }
 
 static void close_chat_choice(const struct kg_choice *choice, struct kg_http_out *out)
@@ -115,9 +113,9 @@ static const struct kg_style chat_whole = {
 
 /* The stream: each chunk is an event. */
 
-static void begin_chunk(struct kg_json_out *json, const struct kg_choice *choice, struct kg_http_out *out)
+static struct kg_json *begin_chunk(const struct kg_choice *choice, struct kg_http_out *out)
 {
-    kg_openai_begin_chunk(json, choice->job, PREFIX, CHUNK, out);
+    return kg_openai_begin_chunk(choice->job, PREFIX, CHUNK, out);
 }
 
 static void begin_delta(struct kg_json *json, const struct kg_choice *choice)
@@ -150,66 +148,62 @@ static void end_delta(struct kg_json *json, const struct kg_choice *choice, uint
 
 static void stream_chat_opening(const struct kg_choice *choice, struct kg_http_out *out)
 {
-    struct kg_json_out json;
-    begin_chunk(&json, choice, out);
-    begin_delta(&json.json, choice);
-    kg_json_text(&json.json, "role", "assistant");
-    kg_json_text(&json.json, "content", "");
-    end_delta(&json.json, choice, KG_NO_RECORD, NULL);
-    kg_openai_end_chunk(&json, choice->job, false);
+    struct kg_json *json = begin_chunk(choice, out);
+    begin_delta(json, choice);
+    kg_json_text(json, "role", "assistant");
+    kg_json_text(json, "content", "");
+    end_delta(json, choice, KG_NO_RECORD, NULL);
+    kg_openai_end_chunk(json, choice->job, false);
 }
 
 static void stream_chat_text(const struct kg_choice *choice, const char *text, size_t n, uint32_t record,
                              struct kg_http_out *out)
 {
-    struct kg_json_out json;
-    begin_chunk(&json, choice, out);
-    begin_delta(&json.json, choice);
-    kg_json_text_n(&json.json, "content", text, n);
-    end_delta(&json.json, choice, record, NULL);
-    kg_openai_end_chunk(&json, choice->job, false);
+    struct kg_json *json = begin_chunk(choice, out);
+    begin_delta(json, choice);
+    kg_json_text_n(json, "content", text, n);
+    end_delta(json, choice, record, NULL);
+    kg_openai_end_chunk(json, choice->job, false);
 }
 
 /* A chunk has the name of a call, or a part of its arguments. */
 static void stream_chat_call(const struct kg_choice *choice, const struct kg_part *part, struct kg_http_out *out)
 {
-    struct kg_json_out json;
     if (part->kind == KG_PART_CALL_END) {
         return;
     }
-    begin_chunk(&json, choice, out);
-    begin_delta(&json.json, choice);
-    kg_json_list_begin(&json.json, "tool_calls");
-    kg_json_object_begin(&json.json, NULL);
-    kg_json_u64(&json.json, "index", choice->n_calls);
+    struct kg_json *json = begin_chunk(choice, out);
+    begin_delta(json, choice);
+    kg_json_list_begin(json, "tool_calls");
+    kg_json_object_begin(json, NULL);
+    kg_json_u64(json, "index", choice->n_calls);
     if (part->kind == KG_PART_CALL) {
-        kg_json_raw(&json.json, ",", 1);
-        kg_json_out_end(&json);
+        kg_json_raw(json, ",", 1);
+        kg_json_flush(json);
         say_call_id(choice, out);
-        json.json.comma = false;
+        json->comma = false;
     }
-    kg_json_object_begin(&json.json, "function");
+    kg_json_object_begin(json, "function");
     if (part->kind == KG_PART_CALL) {
-        SAY(&json.json, "\"name\":\"");
-        kg_json_raw(&json.json, part->text, part->n); /* with its escapes */
-        SAY(&json.json, "\",\"arguments\":\"\"");
+        SAY(json, "\"name\":\"");
+        kg_json_raw(json, part->text, part->n); /* with its escapes */
+        SAY(json, "\",\"arguments\":\"\"");
     } else {
-        kg_json_text_n(&json.json, "arguments", part->text, part->n);
+        kg_json_text_n(json, "arguments", part->text, part->n);
     }
-    kg_json_object_end(&json.json);
-    kg_json_object_end(&json.json);
-    kg_json_list_end(&json.json);
-    end_delta(&json.json, choice, KG_NO_RECORD, NULL);
-    kg_openai_end_chunk(&json, choice->job, false);
+    kg_json_object_end(json);
+    kg_json_object_end(json);
+    kg_json_list_end(json);
+    end_delta(json, choice, KG_NO_RECORD, NULL);
+    kg_openai_end_chunk(json, choice->job, false);
 }
 
 static void stream_chat_close(const struct kg_choice *choice, struct kg_http_out *out)
 {
-    struct kg_json_out json;
-    begin_chunk(&json, choice, out);
-    begin_delta(&json.json, choice);
-    end_delta(&json.json, choice, KG_NO_RECORD, kg_choice_reason(choice));
-    kg_openai_end_chunk(&json, choice->job, false);
+    struct kg_json *json = begin_chunk(choice, out);
+    begin_delta(json, choice);
+    end_delta(json, choice, KG_NO_RECORD, kg_choice_reason(choice));
+    kg_openai_end_chunk(json, choice->job, false);
 }
 
 static void stream_chat_end(struct kg_job *job, struct kg_http_out *out)

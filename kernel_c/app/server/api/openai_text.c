@@ -54,12 +54,11 @@ static void write_list_item(struct kg_json *json, const struct kg_choice *choice
 
 static void begin_text(struct kg_job *job, struct kg_http_out *out)
 {
-    struct kg_json_out json;
-    kg_json_out_begin(&json, out);
-    kg_json_object_begin(&json.json, NULL);
-    kg_openai_keys(&json.json, job, PREFIX, "text_completion");
-    kg_json_list_begin(&json.json, "choices");
-    kg_json_out_end(&json);
+    struct kg_json *json = kg_json_into(job->server, out);
+    kg_json_object_begin(json, NULL);
+    kg_openai_keys(json, job, PREFIX, "text_completion");
+    kg_json_list_begin(json, "choices");
+    kg_json_flush(json);
 }
 
 static void open_text_choice(const struct kg_choice *choice, struct kg_http_out *out)
@@ -70,16 +69,15 @@ static void open_text_choice(const struct kg_choice *choice, struct kg_http_out 
 /* An item of a list; before the first one the end of what came before, and the list's name. */
 static void add_text_record(const struct kg_choice *choice, uint32_t record, struct kg_http_out *out)
 {
-    struct kg_json_out json;
     enum list list = (enum list)(record / choice->n_records);
     record %= choice->n_records;
     if (record == 0) {
         kg_http_say(out, "%s\"%s\":[", list == LIST_TOKENS ? "\",\"logprobs\":{" : "],", list_names[list]);
     }
-    kg_json_out_begin(&json, out);
-    json.json.comma = record > 0;
-    write_list_item(&json.json, choice, list, record);
-    kg_json_out_end(&json);
+    struct kg_json *json = kg_json_into(choice->server, out);
+    json->comma = record > 0;
+    write_list_item(json, choice, list, record);
+    kg_json_flush(json);
 }
 
 static void close_text_choice(const struct kg_choice *choice, struct kg_http_out *out)
@@ -104,29 +102,28 @@ static const struct kg_style text_whole = {
 static void stream_text_part(const struct kg_choice *choice, const char *text, size_t n, uint32_t record,
                              const char *reason, struct kg_http_out *out)
 {
-    struct kg_json_out json;
-    kg_openai_begin_chunk(&json, choice->job, PREFIX, "text_completion", out);
-    kg_json_object_begin(&json.json, NULL);
-    kg_json_u64(&json.json, "index", choice->index);
-    kg_json_text_n(&json.json, "text", text, n);
+    struct kg_json *json = kg_openai_begin_chunk(choice->job, PREFIX, "text_completion", out);
+    kg_json_object_begin(json, NULL);
+    kg_json_u64(json, "index", choice->index);
+    kg_json_text_n(json, "text", text, n);
     if (record == KG_NO_RECORD) {
-        kg_json_null(&json.json, "logprobs");
+        kg_json_null(json, "logprobs");
     } else {
-        kg_json_object_begin(&json.json, "logprobs");
+        kg_json_object_begin(json, "logprobs");
         for (uint32_t list = 0; list < LISTS; list++) {
-            kg_json_list_begin(&json.json, list_names[list]);
-            write_list_item(&json.json, choice, (enum list)list, record);
-            kg_json_list_end(&json.json);
+            kg_json_list_begin(json, list_names[list]);
+            write_list_item(json, choice, (enum list)list, record);
+            kg_json_list_end(json);
         }
-        kg_json_object_end(&json.json);
+        kg_json_object_end(json);
     }
     if (reason) {
-        kg_json_text(&json.json, "finish_reason", reason);
+        kg_json_text(json, "finish_reason", reason);
     } else {
-        kg_json_null(&json.json, "finish_reason");
+        kg_json_null(json, "finish_reason");
     }
-    kg_json_object_end(&json.json);
-    kg_openai_end_chunk(&json, choice->job, false);
+    kg_json_object_end(json);
+    kg_openai_end_chunk(json, choice->job, false);
 }
 
 static void stream_text(const struct kg_choice *choice, const char *text, size_t n, uint32_t record,
