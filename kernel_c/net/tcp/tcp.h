@@ -76,50 +76,54 @@ struct kg_tcp_ring {
     uint32_t size, start, n;
 };
 
+/* What most code asks for comes first, and large members last: the code that reaches it is shorter. */
 struct kg_tcp_connection {
     enum kg_tcp_state state;
     bool held;     /* by the application; false: not accepted yet, or closed, and what was written is still sent */
     bool accepted; /* the application has seen it */
     bool client;   /* of the slots for outgoing connections */
-    struct kg_tcp_peer peer;
-    const char *problem; /* why it is lost */
-
-    /* Sending. `sent` holds bytes from snd_una on: those in flight, then those not sent yet. */
-    struct kg_tcp_ring sent;
-    uint32_t iss, snd_una, snd_nxt, snd_max; /* snd_nxt goes back after a timeout; snd_max never does */
-    uint32_t snd_wnd, snd_wl1, snd_wl2, most_wnd;
-    uint8_t snd_scale, rcv_scale;
-    bool may_sack, fin_wanted, fin_acked;
-    uint16_t mss;
-
-    /* Receiving. `received` holds bytes up to rcv_nxt; later ones lie in the ring behind them, at their places. */
-    struct kg_tcp_ring received;
-    uint32_t irs, rcv_nxt, rcv_adv; /* rcv_adv: the right edge of the advertised window */
-    uint32_t n_early, newest_early; /* sequence number of the segment that came last */
-    bool fin_came;
-    uint32_t fin_seq;
+    bool may_sack;
+    bool fin_wanted, fin_acked; /* ours */
+    bool fin_came;              /* the peer's, at fin_seq */
     bool ack_now;
-    uint32_t unacked;      /* bytes received since the last ACK */
-    uint32_t most_segment; /* the largest one so far: what the peer takes for a full segment */
-
-    /* Congestion and loss. */
-    uint32_t cwnd, ssthresh, cwnd_part;
     bool limited; /* by cwnd, not by the application: it may grow */
     bool recovering, first_retransmission;
-    uint32_t duplicates, recover, high_retransmitted;
+    bool timing; /* the segment at timed_seq, sent at timed_at */
+    uint8_t snd_scale, rcv_scale;
+    uint16_t mss;
+    struct kg_tcp_peer peer;
+
+    /* Sending. `sent` holds bytes from snd_una on: those in flight, then those not sent yet. */
+    uint32_t snd_una, snd_nxt, snd_max; /* snd_nxt goes back after a timeout; snd_max never does */
+    uint32_t snd_wnd;
     uint32_t n_sacked;
+    uint32_t cwnd;
+
+    /* Receiving. `received` holds bytes up to rcv_nxt; later ones lie in the ring behind them, at their places. */
+    uint32_t rcv_nxt, rcv_adv; /* rcv_adv: the right edge of the advertised window */
+    uint32_t n_early;
+    uint32_t rto, tries; /* ms, and retransmissions in a row */
+    uint32_t duplicates;
+    struct kg_tcp_ring received, sent;
+
+    /* More of sending, of receiving, and of congestion and loss. */
+    uint32_t iss, snd_wl1, snd_wl2, most_wnd;
+    uint32_t irs, fin_seq;
+    uint32_t newest_early; /* sequence number of the segment that came last */
+    uint32_t unacked;      /* bytes received since the last ACK */
+    uint32_t most_segment; /* the largest one so far: what the peer takes for a full segment */
+    uint32_t ssthresh, cwnd_part;
+    uint32_t recover, high_retransmitted;
 
     /* Time, in ms. A time of 0 is a timer that is off. */
-    uint32_t srtt8, rttvar4, rto, backoff, tries;
-    bool timing;
+    uint32_t srtt8, rttvar4, backoff, probes;
     uint32_t timed_seq;
-    uint64_t timed_at, heard, last_sent;
-    uint64_t retransmit_at, delayed_at, persist_at, alive_at, end_at, last_end_at;
-    uint32_t probes;
-    uint64_t strays_at;
     uint32_t strays; /* segments outside the window that were answered in this second */
+    uint64_t persist_at, retransmit_at, alive_at, delayed_at, end_at, last_end_at;
+    uint64_t timed_at, heard, last_sent;
+    uint64_t strays_at;
+    const char *problem; /* why it is lost */
 
-    /* Large members last: the code that reaches the others is shorter. */
     struct kg_tcp_range early[KG_TCP_EARLY];
     struct kg_tcp_range sacked[KG_TCP_SACKED];
 };
@@ -162,6 +166,16 @@ static inline bool kg_tcp_is_live(const struct kg_tcp_connection *c)
 static inline bool kg_seq_less(uint32_t a, uint32_t b)
 {
     return (int32_t)(a - b) < 0;
+}
+
+static inline uint32_t kg_seq_earlier(uint32_t a, uint32_t b)
+{
+    return kg_seq_less(a, b) ? a : b;
+}
+
+static inline uint32_t kg_seq_later(uint32_t a, uint32_t b)
+{
+    return kg_seq_less(a, b) ? b : a;
 }
 
 static inline uint32_t kg_min32(uint32_t a, uint32_t b)
@@ -213,10 +227,14 @@ struct kg_tcp_waiting *kg_tcp_find_waiting(struct kg_tcp *tcp, const struct kg_t
 void kg_tcp_wait(struct kg_tcp *tcp, struct kg_tcp_connection *c); /* frees it: its name stays in TIME-WAIT */
 bool kg_tcp_listens(const struct kg_tcp *tcp, uint16_t port);
 
+/* tcp_ranges.c: sorted ranges that are apart from each other. FULL: there is no room for one more. */
+enum kg_tcp_added { KG_TCP_ADDED, KG_TCP_KNOWN, KG_TCP_FULL };
+enum kg_tcp_added kg_tcp_ranges_add(struct kg_tcp_range *ranges, uint32_t *n, uint32_t most, struct kg_tcp_range range);
+void kg_tcp_ranges_cut(struct kg_tcp_range *ranges, uint32_t *n, uint32_t below); /* forgets what is below */
+
 /* tcp_recovery.c */
 uint32_t kg_tcp_unsacked(const struct kg_tcp_connection *c, uint32_t from, uint32_t to);
 bool kg_tcp_take_sack(struct kg_tcp_connection *c, const struct kg_tcp_options *options); /* true: something new */
-void kg_tcp_forget_sacked(struct kg_tcp_connection *c);                                   /* what is below snd_una */
 uint32_t kg_tcp_lost_below(const struct kg_tcp_connection *c);
 struct kg_tcp_range kg_tcp_hole(const struct kg_tcp_connection *c, uint32_t from); /* empty: none */
 void kg_tcp_count_duplicate(struct kg_tcp *tcp, struct kg_tcp_connection *c, bool new_sack);

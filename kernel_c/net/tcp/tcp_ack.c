@@ -67,7 +67,7 @@ static void advance(struct kg_tcp_connection *c, uint32_t acked)
     if (kg_seq_less(c->snd_nxt, c->snd_una)) {
         c->snd_nxt = c->snd_una;
     }
-    kg_tcp_forget_sacked(c);
+    kg_tcp_ranges_cut(c->sacked, &c->n_sacked, c->snd_una);
 }
 
 static void take_progress(struct kg_tcp *tcp, struct kg_tcp_connection *c, const struct kg_tcp_segment *segment)

@@ -4,51 +4,16 @@
 
 #define DELAY_MS 40u
 
-/* Adds a range to the sorted list. False: there is no room, and the segment has to come again. */
-static bool add_early(struct kg_tcp_connection *c, struct kg_tcp_range range)
-{
-    uint32_t i = 0, n = 0;
-    while (i < c->n_early && kg_seq_less(c->early[i].end, range.start)) {
-        i++;
-    }
-    while (i + n < c->n_early && !kg_seq_less(range.end, c->early[i + n].start)) {
-        const struct kg_tcp_range *other = &c->early[i + n];
-        range.start = kg_seq_less(other->start, range.start) ? other->start : range.start;
-        range.end = kg_seq_less(range.end, other->end) ? other->end : range.end;
-        n++;
-    }
-    if (n == 0) {
-        if (c->n_early == KG_TCP_EARLY) {
-            return false;
-        }
-        for (uint32_t k = c->n_early++; k > i; k--) {
-            c->early[k] = c->early[k - 1];
-        }
-    } else {
-        for (uint32_t k = i + n; k < c->n_early; k++) {
-            c->early[k - n + 1] = c->early[k];
-        }
-        c->n_early -= n - 1;
-    }
-    c->early[i] = range;
-    return true;
-}
-
 /* Ranges that now follow what was received belong to it. */
 static void join_early(struct kg_tcp_connection *c)
 {
-    uint32_t n = 0;
-    while (n < c->n_early && !kg_seq_less(c->rcv_nxt, c->early[n].start)) {
-        if (kg_seq_less(c->rcv_nxt, c->early[n].end)) {
-            c->received.n += c->early[n].end - c->rcv_nxt;
-            c->rcv_nxt = c->early[n].end;
+    for (uint32_t i = 0; i < c->n_early && !kg_seq_less(c->rcv_nxt, c->early[i].start); i++) {
+        if (kg_seq_less(c->rcv_nxt, c->early[i].end)) {
+            c->received.n += c->early[i].end - c->rcv_nxt;
+            c->rcv_nxt = c->early[i].end;
         }
-        n++;
     }
-    for (uint32_t i = n; i < c->n_early; i++) {
-        c->early[i - n] = c->early[i];
-    }
-    c->n_early -= n;
+    kg_tcp_ranges_cut(c->early, &c->n_early, c->rcv_nxt);
 }
 
 static void take_data(struct kg_tcp *tcp, struct kg_tcp_connection *c, uint32_t seq, const uint8_t *data, uint32_t n)
@@ -73,7 +38,8 @@ static void take_data(struct kg_tcp *tcp, struct kg_tcp_connection *c, uint32_t 
     if (offset) {
         tcp->ip->counters.tcp_out_of_order++;
         c->ack_now = true;
-        if (!add_early(c, (struct kg_tcp_range){seq, seq + n})) {
+        struct kg_tcp_range range = {seq, seq + n};
+        if (kg_tcp_ranges_add(c->early, &c->n_early, KG_TCP_EARLY, range) == KG_TCP_FULL) { /* it has to come again */
             tcp->ip->counters.tcp_ranges_full++;
             return;
         }

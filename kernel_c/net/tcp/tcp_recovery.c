@@ -4,16 +4,6 @@
 
 #define DUPLICATES 3u
 
-static uint32_t later(uint32_t a, uint32_t b)
-{
-    return kg_seq_less(a, b) ? b : a;
-}
-
-static uint32_t earlier(uint32_t a, uint32_t b)
-{
-    return kg_seq_less(a, b) ? a : b;
-}
-
 /* Bytes from `from` to `to` that the peer has not reported. */
 uint32_t kg_tcp_unsacked(const struct kg_tcp_connection *c, uint32_t from, uint32_t to)
 {
@@ -22,42 +12,10 @@ uint32_t kg_tcp_unsacked(const struct kg_tcp_connection *c, uint32_t from, uint3
     }
     uint32_t n = to - from;
     for (uint32_t i = 0; i < c->n_sacked; i++) {
-        uint32_t a = later(from, c->sacked[i].start), b = earlier(to, c->sacked[i].end);
+        uint32_t a = kg_seq_later(from, c->sacked[i].start), b = kg_seq_earlier(to, c->sacked[i].end);
         n -= kg_seq_less(a, b) ? b - a : 0;
     }
     return n;
-}
-
-/* Sorted, and apart from each other. Without room the range is forgotten: it is then sent again. */
-static bool add_sacked(struct kg_tcp_connection *c, struct kg_tcp_range range)
-{
-    uint32_t i = 0, n = 0;
-    while (i < c->n_sacked && kg_seq_less(c->sacked[i].end, range.start)) {
-        i++;
-    }
-    if (i < c->n_sacked && !kg_seq_less(range.start, c->sacked[i].start) && !kg_seq_less(c->sacked[i].end, range.end)) {
-        return false; /* known */
-    }
-    while (i + n < c->n_sacked && !kg_seq_less(range.end, c->sacked[i + n].start)) {
-        range.start = earlier(range.start, c->sacked[i + n].start);
-        range.end = later(range.end, c->sacked[i + n].end);
-        n++;
-    }
-    if (n == 0) {
-        if (c->n_sacked == KG_TCP_SACKED) {
-            return false;
-        }
-        for (uint32_t k = c->n_sacked++; k > i; k--) {
-            c->sacked[k] = c->sacked[k - 1];
-        }
-    } else {
-        for (uint32_t k = i + n; k < c->n_sacked; k++) {
-            c->sacked[k - n + 1] = c->sacked[k];
-        }
-        c->n_sacked -= n - 1;
-    }
-    c->sacked[i] = range;
-    return true;
 }
 
 bool kg_tcp_take_sack(struct kg_tcp_connection *c, const struct kg_tcp_options *options)
@@ -67,23 +25,11 @@ bool kg_tcp_take_sack(struct kg_tcp_connection *c, const struct kg_tcp_options *
         struct kg_tcp_range range = options->sack[i];
         /* A duplicate that the peer reports (RFC 2883) lies below; what was never sent is a lie. */
         if (kg_seq_less(c->snd_una, range.start) && !kg_seq_less(c->snd_max, range.end)) {
-            news = add_sacked(c, range) || news;
+            /* Without room the range is forgotten: it is then sent again. */
+            news = kg_tcp_ranges_add(c->sacked, &c->n_sacked, KG_TCP_SACKED, range) == KG_TCP_ADDED || news;
         }
     }
     return news;
-}
-
-void kg_tcp_forget_sacked(struct kg_tcp_connection *c)
-{
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < c->n_sacked; i++) {
-        struct kg_tcp_range range = c->sacked[i];
-        range.start = later(range.start, c->snd_una);
-        if (kg_seq_less(range.start, range.end)) {
-            c->sacked[n++] = range;
-        }
-    }
-    c->n_sacked = n;
 }
 
 /* What lies below is lost: three ranges, or more than two segments, arrived above it (RFC 6675, IsLost). */
@@ -106,7 +52,7 @@ struct kg_tcp_range kg_tcp_hole(const struct kg_tcp_connection *c, uint32_t from
         if (kg_seq_less(from, c->sacked[i].start)) {
             return (struct kg_tcp_range){from, c->sacked[i].start};
         }
-        from = later(from, c->sacked[i].end);
+        from = kg_seq_later(from, c->sacked[i].end);
     }
     return (struct kg_tcp_range){from, from};
 }
