@@ -1,8 +1,6 @@
 /* Values of a JSON text that was read: see kgpt/json_read.h. */
 #include "kgpt/json_read.h"
 
-#include "kgpt/mem.h"
-
 #define MOST_DIGITS 19 /* any 19 digits fit a uint64_t */
 #define MOST_EXPONENT 100000
 #define EXACT_POWER 22 /* the largest power of ten that is a double */
@@ -23,6 +21,11 @@ uint32_t kg_json_first(const struct kg_json_tree *tree, uint32_t parent)
     enum kg_json_kind kind = kg_json_kind(tree, parent);
     bool holds = kind == KG_JSON_LIST || kind == KG_JSON_OBJECT;
     return holds && parent + 1 < tree->values[parent].next ? parent + 1 : KG_JSON_NONE;
+}
+
+uint32_t kg_json_next(const struct kg_json_tree *tree, uint32_t parent, uint32_t value)
+{
+    return value == KG_JSON_NONE ? kg_json_first(tree, parent) : kg_json_after(tree, parent, value);
 }
 
 uint32_t kg_json_member(const struct kg_json_tree *tree, uint32_t object, const char *name)
@@ -49,8 +52,7 @@ bool kg_json_says(const struct kg_json_tree *tree, uint32_t value, const char *t
     if (kg_json_kind(tree, value) != KG_JSON_STRING) {
         return false;
     }
-    struct kg_text said = kg_json_string(tree, value);
-    return kg_strlen(text) == said.n && memcmp(said.data, text, said.n) == 0;
+    return kg_text_is(kg_json_string(tree, value), text);
 }
 
 /* digits * 10^power, of a number that JSON allows. Digits behind the first 19 significant ones only count. */

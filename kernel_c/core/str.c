@@ -1,6 +1,8 @@
 /* Strings, and suggestions for misspelt words: see kgpt/str.h. */
 #include "kgpt/str.h"
 
+#include "kgpt/mem.h"
+
 #define KG_SUGGEST_MAX 32 /* longer words get no suggestion */
 
 size_t kg_strlen(const char *s)
@@ -21,6 +23,16 @@ bool kg_streq(const char *a, const char *b)
         b++;
     }
     return *a == *b;
+}
+
+bool kg_text_same(struct kg_text a, struct kg_text b)
+{
+    return a.n == b.n && memcmp(a.data, b.data, a.n) == 0;
+}
+
+bool kg_text_is(struct kg_text text, const char *s)
+{
+    return kg_text_same(text, (struct kg_text){s, kg_strlen(s)});
 }
 
 bool kg_str_starts(const char *s, const char *prefix)

@@ -20,8 +20,8 @@ static bool path_matches(const struct kg_endpoint *endpoint, struct kg_text path
 static bool method_matches(const struct kg_endpoint *endpoint, struct kg_text method)
 {
     const char *name = endpoint->method;
-    bool head = kg_streq(name, "GET") && method.n == 4 && memcmp(method.data, "HEAD", 4) == 0;
-    return head || (kg_strlen(name) == method.n && memcmp(method.data, name, method.n) == 0);
+    bool head = kg_streq(name, "GET") && kg_text_is(method, "HEAD");
+    return head || kg_text_is(method, name);
 }
 
 /* The methods of a path, as the field Allow lists them. Returns the number of bytes; 0: there is no such path. */

@@ -17,6 +17,41 @@ bool kg_request_json(struct kg_client *client, uint32_t *root)
     return true;
 }
 
+/* True for a list of nothing but `text`, or of nothing at all. */
+static bool holds_only(const struct kg_json_tree *json, uint32_t list, const char *text)
+{
+    bool only = true;
+    for (uint32_t i = KG_JSON_NONE; only && (i = kg_json_next(json, list, i)) != KG_JSON_NONE;) {
+        only = text && kg_json_says(json, i, text);
+    }
+    return only;
+}
+
+static bool is_off(const struct kg_json_tree *json, uint32_t value, const struct kg_off_field *field)
+{
+    switch (kg_json_kind(json, value)) {
+    case KG_JSON_NULL:
+    case KG_JSON_FALSE: return true;
+    case KG_JSON_NUMBER: return kg_json_number(json, value) == (double)field->number;
+    case KG_JSON_LIST: return holds_only(json, value, field->text);
+    case KG_JSON_STRING:
+        return (field->text && kg_json_says(json, value, field->text)) ||
+               (field->also && kg_json_says(json, value, field->also));
+    default: return false;
+    }
+}
+
+bool kg_fields_off(struct kg_client *client, uint32_t object, const struct kg_off_field *fields, size_t n)
+{
+    const struct kg_json_tree *json = &client->server->json;
+    for (size_t i = 0; i < n; i++) {
+        if (!is_off(json, kg_json_member(json, object, fields[i].name), &fields[i])) {
+            return kg_refuse_field(client, fields[i].name);
+        }
+    }
+    return true;
+}
+
 uint32_t kg_field(const struct kg_client *client, uint32_t object, const char *name)
 {
     const struct kg_json_tree *json = &client->server->json;
@@ -79,6 +114,16 @@ bool kg_field_count(struct kg_client *client, uint32_t object, const char *name,
     }
     *value = (uint32_t)number;
     return true;
+}
+
+bool kg_value_token(const struct kg_client *client, uint32_t value, uint32_t *token)
+{
+    uint64_t number = 0;
+    bool negative;
+    bool good = kg_json_whole(&client->server->json, value, &number, &negative) && !negative &&
+                number < client->server->loaded->vocab.n_vocab;
+    *token = (uint32_t)number;
+    return good;
 }
 
 bool kg_field_text(struct kg_client *client, uint32_t object, const char *name, struct kg_text *value)

@@ -61,7 +61,11 @@ static void carve_server(struct kg_server *server, struct kgpt *k, uint32_t slot
     struct kg_conversation *first = &k->lm->conversation;
     const struct kg_vocab *vocab = &first->loaded->vocab;
     uint32_t n_ctx = first->session.options.n_ctx;
-    *server = (struct kg_server){.k = k, .queue = k->config.lm.queue, .n_jobs = slots + k->config.lm.queue};
+    *server = (struct kg_server){.k = k,
+                                 .loaded = first->loaded,
+                                 .n_ctx = n_ctx,
+                                 .queue = k->config.lm.queue,
+                                 .n_jobs = slots + k->config.lm.queue};
     server->large_size = LARGE_LEAST + (size_t)n_ctx * LARGE_OF_TOKEN;
     server->out_size = UNIT_OF_TEXT + (KG_MAX_LOGPROBS + 1) * (UNIT_OF_TOKEN + (size_t)vocab->longest * UNIT_OF_BYTE);
     server->network = kg_network_carve(arena);

@@ -174,49 +174,47 @@ enum kg_client_state {
     KG_CLIENT_LINGERS, /* the last answer is sent: what comes is dropped, until the client closes */
 };
 
+/* What most code asks for comes first: the code that reaches it is shorter. */
 struct kg_client {
     struct kg_server *server;
     uint32_t connection;
     enum kg_client_state state;
-    uint64_t since, moved; /* plat_ticks(): of the state, and when bytes last came or went */
-    struct kg_http_chunked chunked;
+    bool asked;     /* bytes of a request have come */
+    bool closes;    /* after this answer */
+    bool lingers;   /* … but not at once: more of the refused request may come, which would reset the connection */
+    bool continues; /* "100 Continue" was sent */
+    bool broken;    /* the answer cannot be completed: the connection is reset */
+    uint32_t large; /* number of the large buffer; KG_SERVER_LARGE: none */
+    struct kg_job *job;
     char *in; /* (KG_SERVER_IN): `n_in` bytes of requests */
     size_t n_in;
-    char *body; /* in `in` or in large buffer number `large`: `n_body` bytes of `body_size` */
+    size_t used; /* bytes of `in` that belong to the request */
+    char *body;  /* in `in` or in the large buffer: `n_body` bytes of `body_size` */
     size_t n_body, body_size;
-    uint32_t large;         /* KG_SERVER_LARGE: none */
-    size_t used;            /* bytes of `in` that belong to the request */
+    uint64_t since, moved;  /* plat_ticks(): of the state, and when bytes last came or went */
     struct kg_http_out out; /* … of which `sent` bytes are sent */
-    size_t sent;
-    struct kg_text rest; /* of an answer that is sent from where it lies, behind `out` */
-    struct kg_job *job;
-    const struct kg_inner *inner; /* NULL: the client has a connection */
-    bool asked;                   /* bytes of a request have come */
-    bool closes;                  /* after this answer */
-    bool lingers;      /* … but not at once: more of the refused request may come, which would reset the connection */
-    bool continues;    /* "100 Continue" was sent */
-    const char *allow; /* methods of the path, for an answer 405 */
-    bool broken;       /* the answer cannot be completed: the connection is reset */
-
-    /* Large members last: the code that reaches the others is shorter. */
     struct kg_http_head head;
+    struct kg_http_chunked chunked;
+    size_t sent;
+    struct kg_text rest;          /* of an answer that is sent from where it lies, behind `out` */
+    const struct kg_inner *inner; /* NULL: the client has a connection */
+    const char *allow;            /* methods of the path, for an answer 405 */
 };
 
+/* What most code asks for comes first: the code that reaches it is shorter. */
 struct kg_server {
     struct kgpt *k;
-    struct kg_network *network;
+    const struct kg_lm_loaded *loaded; /* the model */
+    uint32_t n_ctx;                    /* of each slot */
     const struct kg_connections *connections;
-    struct kg_modbus *modbus;  /* NULL: off */
-    const char *key;           /* NULL: none */
+    struct kg_client *clients; /* (KG_CONNECTIONS_MAX): by connections */
     struct kg_choice *choices; /* (batch.n): by slots */
     struct kg_job *jobs;       /* (n_jobs) */
     uint32_t n_jobs, queue;
-    struct kg_client *clients;                          /* (KG_CONNECTIONS_MAX): by connections */
-    struct kg_matcher *matchers;                        /* (batch.n) */
-    struct kg_json_tree json;                           /* of the request that is read */
-    char *scratch;                                      /* (KG_SERVER_SCRATCH) */
-    char *longs[KG_SERVER_LONGS];                       /* (KG_SERVER_LONG): answers/long_answer.c */
+    struct kg_json_tree json; /* of the request that is read */
+    struct kg_batch batch;
     char *piece;                                        /* (vocab.longest) */
+    struct kg_modbus *modbus;                           /* NULL: off */
     uint64_t started, polled;                           /* plat_ticks() */
     uint64_t clock, requests;                           /* counters */
     uint64_t tokens, prompt_tokens, refused, cancelled; /* since the start, for /metrics */
@@ -224,8 +222,12 @@ struct kg_server {
     bool stopped;                                       /* Ctrl-C, or the run shall end */
     bool inside;                                        /* a pass is being computed: no reply may begin */
     bool (*poll)(struct kg_server *server);             /* kg_clients_poll, between the layers of a pass */
-    char name[64];                                      /* the model's name for clients */
-    struct kg_batch batch;
+    struct kg_network *network;
+    const char *key;              /* NULL: none */
+    struct kg_matcher *matchers;  /* (batch.n) */
+    char *scratch;                /* (KG_SERVER_SCRATCH) */
+    char *longs[KG_SERVER_LONGS]; /* (KG_SERVER_LONG): answers/long_answer.c */
+    char name[64];                /* the model's name for clients */
     struct kg_token_order order;
     char *large[KG_SERVER_LARGE];
     bool large_taken[KG_SERVER_LARGE];
@@ -309,8 +311,18 @@ bool kg_field_number(struct kg_client *client, uint32_t object, const char *name
                      float *value);
 bool kg_field_count(struct kg_client *client, uint32_t object, const char *name, uint32_t least, uint32_t most,
                     uint32_t *value);
+bool kg_value_token(const struct kg_client *client, uint32_t value, uint32_t *token); /* false: no number of one */
 bool kg_field_text(struct kg_client *client, uint32_t object, const char *name, struct kg_text *value);
 uint32_t kg_field(const struct kg_client *client, uint32_t object, const char *name); /* KG_JSON_NONE for null too */
+
+/* A field that is not supported and would change the answer, unless it is off: null, false, an empty list, one of the
+ * two texts, a list of nothing but `text`, or the number. */
+struct kg_off_field {
+    const char *name, *text, *also;
+    float number;
+};
+#define KG_NEVER_OFF __builtin_nanf("") /* no number is this one */
+bool kg_fields_off(struct kg_client *client, uint32_t object, const struct kg_off_field *fields, size_t n);
 
 /* sampling.c: the sampling options, seed, stop strings and max_tokens of a request, by OpenAI's and llama.cpp's names,
  * into job->request, which begins with the options of the command line. */

@@ -18,14 +18,14 @@ struct kg_http_field {
 
 /* The head of a request. Texts point into the bytes that were read. */
 struct kg_http_head {
-    struct kg_text method, path, query; /* the target, divided at its first "?" */
-    uint32_t minor;                     /* HTTP/1.minor: 0 or 1 */
-    uint32_t n_fields;
-    size_t n;              /* bytes of the head, with the empty line */
-    uint64_t content_size; /* of a body that is not chunked */
     bool chunked;
-    bool keeps;   /* the connection may serve another request */
-    bool expects; /* the client waits for "100 Continue" before it sends the body */
+    bool keeps;                         /* the connection may serve another request */
+    bool expects;                       /* the client waits for "100 Continue" before it sends the body */
+    uint8_t minor;                      /* HTTP/1.minor: 0 or 1 */
+    uint32_t n_fields;                  /* of `fields` */
+    size_t n;                           /* bytes of the head, with the empty line */
+    uint64_t content_size;              /* of a body that is not chunked */
+    struct kg_text method, path, query; /* the target, divided at its first "?" */
     struct kg_http_field fields[KG_HTTP_FIELDS];
 };
 

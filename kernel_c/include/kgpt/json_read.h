@@ -48,6 +48,8 @@ enum kg_json_kind kg_json_kind(const struct kg_json_tree *tree, uint32_t value);
  * they are keys and values in turn. */
 uint32_t kg_json_first(const struct kg_json_tree *tree, uint32_t parent);
 uint32_t kg_json_after(const struct kg_json_tree *tree, uint32_t parent, uint32_t value);
+/* The same in one call: behind KG_JSON_NONE comes the first one. */
+uint32_t kg_json_next(const struct kg_json_tree *tree, uint32_t parent, uint32_t value);
 
 /* The value of the last member of this name, or KG_JSON_NONE; of what is no object too. */
 uint32_t kg_json_member(const struct kg_json_tree *tree, uint32_t object, const char *name);

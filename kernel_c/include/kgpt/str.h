@@ -13,6 +13,8 @@ struct kg_text {
 
 size_t kg_strlen(const char *s);
 bool kg_streq(const char *a, const char *b);
+bool kg_text_is(struct kg_text text, const char *s);
+bool kg_text_same(struct kg_text a, struct kg_text b);
 bool kg_str_starts(const char *s, const char *prefix);
 
 /* True if the text begins as a URL: letters and "://". */

@@ -33,23 +33,22 @@ static bool take_embedded_tokens(struct embedding *e, uint32_t list)
     const struct kg_json_tree *tree = &e->client->server->json;
     uint32_t n_ctx = e->session->options.n_ctx;
     e->job->n_tokens = 0;
-    for (uint32_t i = kg_json_first(tree, list); i != KG_JSON_NONE; i = kg_json_after(tree, list, i)) {
-        uint64_t id;
-        bool negative;
-        if (!kg_json_whole(tree, i, &id, &negative) || negative || id >= e->session->model->n_vocab) {
+    for (uint32_t i = KG_JSON_NONE; (i = kg_json_next(tree, list, i)) != KG_JSON_NONE;) {
+        uint32_t id;
+        if (!kg_value_token(e->client, i, &id)) {
             return refuse_input(e, "a list in input holds what is no number of a token");
         }
         if (e->job->n_tokens == n_ctx) {
             return refuse_input(e, "a text is longer than the context");
         }
-        e->job->tokens[e->job->n_tokens++] = (uint32_t)id;
+        e->job->tokens[e->job->n_tokens++] = id;
     }
     return e->job->n_tokens > 0 || refuse_input(e, "a text without tokens has no embedding");
 }
 
 static bool take_embedded_text(struct embedding *e, struct kg_text text)
 {
-    const struct kg_lm_loaded *loaded = &e->client->server->k->lm->loaded;
+    const struct kg_lm_loaded *loaded = e->client->server->loaded;
     uint32_t n_ctx = e->session->options.n_ctx;
     const struct kg_fragment fragment = {.text = text.data, .n = text.n};
     struct kg_said_tokens said = {.tokens = e->job->tokens, .room = n_ctx + 1};
@@ -175,8 +174,8 @@ static bool read_embedding_fields(struct embedding *e, uint32_t root)
         !kg_field_count(client, root, "dimensions", n_embd, n_embd, &dimensions)) {
         return false;
     }
-    e->base64 = format.n == 6 && memcmp(format.data, "base64", 6) == 0;
-    if (!e->base64 && !(format.n == 5 && memcmp(format.data, "float", 5) == 0)) {
+    e->base64 = kg_text_is(format, "base64");
+    if (!e->base64 && !kg_text_is(format, "float")) {
         return kg_refuse_value(client, "encoding_format", "encoding_format must be float or base64");
     }
     return true;

@@ -8,11 +8,6 @@
 #include "kgpt/stream.h"
 #include "kgpt/utf8.h"
 
-static void say_metric(struct kg_http_out *out, const char *name, const char *type, const char *help, uint64_t value)
-{
-    kg_http_say(out, "# HELP %s %s\n# TYPE %s %s\n%s %lu.000\n", name, help, name, type, name, (unsigned long)value);
-}
-
 static uint32_t count_running(const struct kg_server *server)
 {
     uint32_t n = 0;
@@ -43,26 +38,36 @@ static uint32_t count_clients(const struct kg_server *server)
 /* In the text format of Prometheus. The first four names are llama.cpp's. */
 void kg_get_metrics(struct kg_client *client)
 {
+    static const struct {
+        const char *name, *type, *help;
+    } metrics[] = {
+        {"llamacpp:prompt_tokens_total", "counter", "Tokens of prompts, cached ones included."},
+        {"llamacpp:tokens_predicted_total", "counter", "Tokens of replies."},
+        {"llamacpp:requests_processing", "gauge", "Slots with a reply."},
+        {"llamacpp:requests_deferred", "gauge", "Requests that wait for a slot."},
+        {"kgpt_requests_total", "counter", "Complete requests."},
+        {"kgpt_refused_total", "counter", "Requests that were refused."},
+        {"kgpt_cancelled_total", "counter", "Replies whose client hung up."},
+        {"kgpt_passes_total", "counter", "Forward passes."},
+        {"kgpt_drafted_total", "counter", "Tokens that were drafted."},
+        {"kgpt_accepted_total", "counter", "Drafted tokens that were sampled."},
+        {"kgpt_connections", "gauge", "Open connections."},
+        {"kgpt_slots", "gauge", "Replies that can be computed at once."},
+        {"kgpt_uptime_seconds", "counter", "Since the start."},
+    };
     const struct kg_server *s = client->server;
     uint64_t ms = kg_server_ms(s, s->started);
+    const uint64_t values[sizeof metrics / sizeof metrics[0]] = {
+        s->prompt_tokens, s->tokens,  count_running(s), count_waiting(s), s->requests, s->refused, s->cancelled,
+        s->batch.passes,  s->drafted, s->accepted,      count_clients(s), s->batch.n,  ms / 1000,
+    };
     struct kg_http_out out = {.data = s->scratch, .size = KG_SERVER_SCRATCH};
-    say_metric(&out, "llamacpp:prompt_tokens_total", "counter", "Tokens of prompts, cached ones included.",
-               s->prompt_tokens);
-    say_metric(&out, "llamacpp:tokens_predicted_total", "counter", "Tokens of replies.", s->tokens);
-    say_metric(&out, "llamacpp:requests_processing", "gauge", "Slots with a reply.", count_running(s));
-    say_metric(&out, "llamacpp:requests_deferred", "gauge", "Requests that wait for a slot.", count_waiting(s));
-    say_metric(&out, "kgpt_requests_total", "counter", "Complete requests.", s->requests);
-    say_metric(&out, "kgpt_refused_total", "counter", "Requests that were refused.", s->refused);
-    say_metric(&out, "kgpt_cancelled_total", "counter", "Replies whose client hung up.", s->cancelled);
-    say_metric(&out, "kgpt_passes_total", "counter", "Forward passes.", s->batch.passes);
-    say_metric(&out, "kgpt_drafted_total", "counter", "Tokens that were drafted.", s->drafted);
-    say_metric(&out, "kgpt_accepted_total", "counter", "Drafted tokens that were sampled.", s->accepted);
-    say_metric(&out, "kgpt_connections", "gauge", "Open connections.", count_clients(s));
-    say_metric(&out, "kgpt_slots", "gauge", "Replies that can be computed at once.", s->batch.n);
-    kg_http_say(&out,
-                "# HELP kgpt_uptime_seconds Since the start.\n# TYPE kgpt_uptime_seconds counter\n"
-                "kgpt_uptime_seconds %lu.%03lu\n",
-                (unsigned long)(ms / 1000), (unsigned long)(ms % 1000));
+    for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++) {
+        const char *name = metrics[i].name, *type = metrics[i].type;
+        unsigned long parts = i + 1 == sizeof metrics / sizeof metrics[0] ? ms % 1000 : 0;
+        kg_http_say(&out, "# HELP %s %s\n# TYPE %s %s\n%s %lu.%03lu\n", name, metrics[i].help, name, type, name,
+                    (unsigned long)values[i], parts);
+    }
     kg_answer(client, 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.n);
 }
 
@@ -93,7 +98,7 @@ void kg_get_props(struct kg_client *client)
     struct kg_json *json = kg_answer_json_begin(client);
     kg_json_object_begin(json, NULL);
     kg_json_object_begin(json, "default_generation_settings");
-    kg_json_u64(json, "n_ctx", server->k->lm->conversation.session.options.n_ctx);
+    kg_json_u64(json, "n_ctx", server->n_ctx);
     kg_json_object_end(json);
     kg_json_u64(json, "total_slots", server->batch.n);
     kg_json_text(json, "model_alias", server->name);
@@ -116,7 +121,7 @@ static bool is_whole_text(const char *text, size_t n)
 /* A token with its text; one that is a part of a character has its bytes as numbers. */
 static void write_piece(struct kg_json *json, const struct kg_server *server, uint32_t id)
 {
-    size_t n = kg_vocab_piece(&server->k->lm->loaded.vocab, id, server->piece, true);
+    size_t n = kg_vocab_piece(&server->loaded->vocab, id, server->piece, true);
     kg_json_object_begin(json, NULL);
     kg_json_u64(json, "id", id);
     if (is_whole_text(server->piece, n)) {
@@ -153,7 +158,7 @@ static void answer_tokens(struct kg_client *client, const struct kg_said_tokens 
 
 void kg_post_tokenize(struct kg_client *client)
 {
-    const struct kg_lm_loaded *loaded = &client->server->k->lm->loaded;
+    const struct kg_lm_loaded *loaded = client->server->loaded;
     struct kg_arena *arena = &client->server->k->arena;
     struct kg_text text = {"", 0};
     bool bos = false, special = true, pieces = false;
@@ -208,7 +213,7 @@ static void spell_token(struct spelling *s, uint32_t id)
 {
     char out[3 * (64 + KG_STREAM_HELD)]; /* kg_stream_room(64) */
     const char *piece = s->server->piece;
-    size_t n = kg_vocab_piece(&s->server->k->lm->loaded.vocab, id, s->server->piece, true);
+    size_t n = kg_vocab_piece(&s->server->loaded->vocab, id, s->server->piece, true);
     for (size_t at = 0; at < n; at += 64) {
         size_t part = n - at < 64 ? n - at : 64;
         kg_json_escaped(s->json, out, kg_stream_feed(&s->stream, piece + at, part, out));
@@ -239,14 +244,13 @@ void kg_post_detokenize(struct kg_client *client)
     if (!begin_spelling(&spelling, client, "content")) {
         return;
     }
-    for (uint32_t i = kg_json_first(tree, list); i != KG_JSON_NONE; i = kg_json_after(tree, list, i)) {
-        uint64_t id;
-        bool negative;
-        if (!kg_json_whole(tree, i, &id, &negative) || negative || id >= client->server->k->lm->loaded.vocab.n_vocab) {
+    for (uint32_t i = KG_JSON_NONE; (i = kg_json_next(tree, list, i)) != KG_JSON_NONE;) {
+        uint32_t id;
+        if (!kg_value_token(client, i, &id)) {
             (void)kg_refuse_value(client, "tokens", "tokens holds what is no number of a token");
             return;
         }
-        spell_token(&spelling, (uint32_t)id);
+        spell_token(&spelling, id);
     }
     end_spelling(&spelling);
     kg_answer_long_send(client);
@@ -263,7 +267,7 @@ void kg_post_apply_template(struct kg_client *client)
     }
     if (kg_fields_tools(client, root, job, true) && kg_job_messages(client, kg_field(client, root, "messages"), job) &&
         begin_spelling(&spelling, client, "prompt")) {
-        const struct kg_vocab *vocab = &client->server->k->lm->loaded.vocab;
+        const struct kg_vocab *vocab = &client->server->loaded->vocab;
         /* Without the BOS that /v1/completions adds again. */
         for (uint32_t i = vocab->add_bos && job->tokens[0] == vocab->bos; i < job->n_tokens; i++) {
             spell_token(&spelling, job->tokens[i]);

@@ -154,7 +154,7 @@ static void write_model_info(struct kg_json *json, const struct kg_lm_loaded *lo
 
 void kg_post_ollama_show(struct kg_client *client)
 {
-    const struct kg_lm_loaded *loaded = &client->server->k->lm->loaded;
+    const struct kg_lm_loaded *loaded = client->server->loaded;
     struct kg_text template = {"", 0};
     struct kg_error error;
     char time[KG_OLLAMA_NAME];

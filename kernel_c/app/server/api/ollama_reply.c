@@ -185,19 +185,11 @@ static void answer_loaded(struct kg_client *client, struct kg_job *job)
 /* Fields that would change the answer and are not supported; null, false and empty values are harmless. */
 static bool refuse_unknown_wishes(struct kg_client *client, uint32_t root, const struct kg_job *job)
 {
-    static const char *const names[] = {"images", "suffix", "template", "logprobs", "tools"};
-    const struct kg_json_tree *json = &client->server->json;
-    for (size_t i = 0; i < sizeof names / sizeof names[0] - is_chat(job); i++) { /* a chat has tools */
-        uint32_t value = kg_field(client, root, names[i]);
-        enum kg_json_kind kind = kg_json_kind(json, value);
-        bool harmless = kind == KG_JSON_NULL || kind == KG_JSON_FALSE ||
-                        (kind == KG_JSON_LIST && kg_json_first(json, value) == KG_JSON_NONE) ||
-                        (kind == KG_JSON_STRING && !kg_json_string(json, value).n);
-        if (!harmless) {
-            return kg_refuse_field(client, names[i]);
-        }
-    }
-    return true;
+    static const struct kg_off_field fields[] = {
+        {"images", NULL, "", KG_NEVER_OFF},   {"suffix", NULL, "", KG_NEVER_OFF}, {"template", NULL, "", KG_NEVER_OFF},
+        {"logprobs", NULL, "", KG_NEVER_OFF}, {"tools", NULL, "", KG_NEVER_OFF},
+    };
+    return kg_fields_off(client, root, fields, sizeof fields / sizeof fields[0] - is_chat(job)); /* a chat has tools */
 }
 
 static bool read_ollama_fields(struct kg_client *client, uint32_t root, struct kg_job *job, bool *stream)
@@ -218,7 +210,7 @@ static bool read_ollama_fields(struct kg_client *client, uint32_t root, struct k
 static bool read_prompt(struct kg_client *client, uint32_t root, struct kg_job *job, bool *empty)
 {
     struct kg_text prompt = {"", 0}, system = {NULL, 0};
-    bool raw = !client->server->k->lm->loaded.has_chat;
+    bool raw = !client->server->loaded->has_chat;
     if (!kg_field_text(client, root, "prompt", &prompt) || !kg_field_text(client, root, "system", &system) ||
         !kg_field_bool(client, root, "raw", &raw)) {
         return false;
@@ -227,8 +219,8 @@ static bool read_prompt(struct kg_client *client, uint32_t root, struct kg_job *
     if (*empty) {
         return true;
     }
-    return raw || !client->server->k->lm->loaded.has_chat ? kg_job_text(client, prompt, job)
-                                                          : kg_job_message(client, system, prompt, job);
+    return raw || !client->server->loaded->has_chat ? kg_job_text(client, prompt, job)
+                                                    : kg_job_message(client, system, prompt, job);
 }
 
 static bool read_chat(struct kg_client *client, uint32_t root, struct kg_job *job, bool *empty)

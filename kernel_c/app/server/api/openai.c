@@ -36,9 +36,8 @@ void kg_get_models(struct kg_client *client)
 
 bool kg_openai_is_model(const struct kg_server *server, struct kg_text name)
 {
-    const char *own = server->k->lm->loaded.model.name;
-    return (name.n == kg_strlen(server->name) && memcmp(name.data, server->name, name.n) == 0) ||
-           (name.n == kg_strlen(own) && memcmp(name.data, own, name.n) == 0);
+    const char *own = server->loaded->model.name;
+    return kg_text_is(name, server->name) || kg_text_is(name, own);
 }
 
 static void refuse_other_model(struct kg_client *client, struct kg_text name)
@@ -64,59 +63,23 @@ void kg_get_model(struct kg_client *client)
     kg_answer_json_send(client, 200);
 }
 
-/* A field that would change the answer, unless it is null, false, an empty list, one of the two texts, or a list of the
- * first one. */
-struct unsupported {
-    const char *name, *harmless, *also;
-};
-
-/* True for a list of nothing but `text`, or of nothing at all. */
-static bool holds_only(const struct kg_json_tree *json, uint32_t list, const char *text)
-{
-    bool only = true;
-    for (uint32_t i = kg_json_first(json, list); only && i != KG_JSON_NONE; i = kg_json_after(json, list, i)) {
-        only = text && kg_json_says(json, i, text);
-    }
-    return only;
-}
-
-static bool is_harmless(const struct kg_json_tree *json, uint32_t value, const struct unsupported *field)
-{
-    switch (kg_json_kind(json, value)) {
-    case KG_JSON_NULL:
-    case KG_JSON_FALSE: return true;
-    case KG_JSON_LIST: return holds_only(json, value, field->harmless);
-    case KG_JSON_STRING:
-        return (field->harmless && kg_json_says(json, value, field->harmless)) ||
-               (field->also && kg_json_says(json, value, field->also));
-    default: return false;
-    }
-}
-
-static bool refuse_unsupported(struct kg_client *client, uint32_t root, const struct unsupported *fields, size_t n)
-{
-    const struct kg_json_tree *json = &client->server->json;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t value = kg_field(client, root, fields[i].name);
-        if (value != KG_JSON_NONE && !is_harmless(json, value, &fields[i])) {
-            return kg_refuse_field(client, fields[i].name);
-        }
-    }
-    return true;
-}
-
 bool kg_openai_has_no_tools(struct kg_client *client, uint32_t root)
 {
-    static const struct unsupported fields[] = {{"tools", NULL, NULL}, {"tool_choice", "none", "auto"}};
-    return refuse_unsupported(client, root, fields, sizeof fields / sizeof fields[0]);
+    static const struct kg_off_field fields[] = {{"tools", NULL, NULL, KG_NEVER_OFF},
+                                                 {"tool_choice", "none", "auto", KG_NEVER_OFF}};
+    return kg_fields_off(client, root, fields, sizeof fields / sizeof fields[0]);
 }
 
 bool kg_openai_check(struct kg_client *client, uint32_t root)
 {
-    static const struct unsupported fields[] = {
-        {"modalities", "text", NULL}, {"functions", NULL, NULL},          {"function_call", "none", "auto"},
-        {"audio", NULL, NULL},        {"web_search_options", NULL, NULL}, {"suffix", "", NULL},
-        {"echo", NULL, NULL},
+    static const struct kg_off_field fields[] = {
+        {"modalities", "text", NULL, KG_NEVER_OFF},
+        {"functions", NULL, NULL, KG_NEVER_OFF},
+        {"function_call", "none", "auto", KG_NEVER_OFF},
+        {"audio", NULL, NULL, KG_NEVER_OFF},
+        {"web_search_options", NULL, NULL, KG_NEVER_OFF},
+        {"suffix", "", NULL, KG_NEVER_OFF},
+        {"echo", NULL, NULL, KG_NEVER_OFF},
     };
     struct kg_text name = {NULL, 0};
     if (!kg_field_text(client, root, "model", &name)) {
@@ -126,7 +89,7 @@ bool kg_openai_check(struct kg_client *client, uint32_t root)
         refuse_other_model(client, name);
         return false;
     }
-    return refuse_unsupported(client, root, fields, sizeof fields / sizeof fields[0]);
+    return kg_fields_off(client, root, fields, sizeof fields / sizeof fields[0]);
 }
 
 bool kg_openai_fields(struct kg_client *client, uint32_t root, struct kg_job *job, bool *stream)

@@ -230,7 +230,7 @@ static bool read_chat_logprobs(struct kg_client *client, uint32_t root, struct k
     if (job->top_logprobs && !job->logprobs) {
         return kg_refuse_value(client, "top_logprobs", "top_logprobs needs logprobs: true");
     }
-    uint32_t n_vocab = client->server->k->lm->loaded.vocab.n_vocab;
+    uint32_t n_vocab = client->server->loaded->vocab.n_vocab;
     job->top_logprobs = job->top_logprobs < n_vocab ? job->top_logprobs : n_vocab;
     return true;
 }
@@ -242,7 +242,7 @@ static bool read_effort(struct kg_client *client, uint32_t root, struct kg_job *
     if (!kg_field_text(client, root, "reasoning_effort", &effort)) {
         return false;
     }
-    job->request.plain = job->request.plain || (effort.n == 4 && memcmp(effort.data, "none", 4) == 0);
+    job->request.plain = job->request.plain || kg_text_is(effort, "none");
     return true;
 }
 

@@ -152,7 +152,7 @@ static const struct kg_style text_stream = {
 
 static bool read_text_logprobs(struct kg_client *client, uint32_t root, struct kg_job *job)
 {
-    uint32_t n_vocab = client->server->k->lm->loaded.vocab.n_vocab;
+    uint32_t n_vocab = client->server->loaded->vocab.n_vocab;
     job->logprobs = kg_field(client, root, "logprobs") != KG_JSON_NONE;
     if (!kg_field_count(client, root, "logprobs", 0, MOST_LOGPROBS, &job->top_logprobs)) {
         return false;

@@ -30,8 +30,7 @@ static bool join_parts(struct kg_client *client, uint32_t content, uint32_t i, s
     if (!joined) {
         return refuse_messages(client, i, "its text does not fit the memory");
     }
-    for (uint32_t part = kg_json_first(json, content); part != KG_JSON_NONE;
-         part = kg_json_after(json, content, part)) {
+    for (uint32_t part = KG_JSON_NONE; (part = kg_json_next(json, content, part)) != KG_JSON_NONE;) {
         uint32_t type = kg_json_member(json, part, "type"), said = kg_json_member(json, part, "text");
         bool is_text = kg_json_says(json, type, "text") && kg_json_kind(json, said) == KG_JSON_STRING;
         if (!is_text) {
@@ -122,7 +121,7 @@ static bool read_chat_message(struct kg_client *client, uint32_t message, uint32
         chat->system = told.text;
         return i == 0 || refuse_messages(client, i, "a system message must come first, and alone");
     }
-    bool rows = client->server->k->lm->loaded.chat.flags & KG_CHAT_ROWS;
+    bool rows = client->server->loaded->chat.flags & KG_CHAT_ROWS;
     const char *why = why_not_behind(chat->n ? &chat->told[chat->n - 1] : NULL, told.kind, rows);
     if (why) {
         return refuse_messages(client, i, why);
@@ -135,7 +134,7 @@ static bool read_messages(struct kg_client *client, uint32_t messages, struct to
 {
     const struct kg_json_tree *json = &client->server->json;
     uint32_t i = 0;
-    for (uint32_t m = kg_json_first(json, messages); m != KG_JSON_NONE; m = kg_json_after(json, messages, m)) {
+    for (uint32_t m = KG_JSON_NONE; (m = kg_json_next(json, messages, m)) != KG_JSON_NONE;) {
         if (!read_chat_message(client, m, i++, chat)) {
             return false;
         }
@@ -146,7 +145,6 @@ static bool read_messages(struct kg_client *client, uint32_t messages, struct to
 
 bool kg_job_messages(struct kg_client *client, uint32_t messages, struct kg_job *job)
 {
-    struct kg_lm *lm = client->server->k->lm;
     struct kg_arena *arena = &client->server->k->arena;
     const struct kg_json_tree *json = &client->server->json;
     const char *system = kg_lm_system(&client->server->k->config.lm);
@@ -155,7 +153,7 @@ bool kg_job_messages(struct kg_client *client, uint32_t messages, struct kg_job 
     if (kg_json_kind(json, messages) != KG_JSON_LIST || kg_json_first(json, messages) == KG_JSON_NONE) {
         return kg_refuse_value(client, "messages", "messages must be a list of at least one message");
     }
-    if (!lm->loaded.has_chat) {
+    if (!client->server->loaded->has_chat) {
         kg_answer_error(client, 400, "messages", "no_chat_template",
                         "the model %s has no chat template: use /v1/completions", client->server->name);
         return false;

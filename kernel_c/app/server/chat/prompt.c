@@ -9,7 +9,7 @@
 static bool take_encoded(struct kg_client *client, struct kg_job *job, const struct kg_said_tokens *said,
                          enum kg_status status, const struct kg_error *error)
 {
-    uint32_t n_ctx = client->server->k->lm->conversation.session.options.n_ctx;
+    uint32_t n_ctx = client->server->n_ctx;
     if (status != KG_OK) {
         kg_answer_error(client, status == KG_E_MEMORY ? 503 : 400, "messages", "invalid_value", "%s", error->message);
         return false;
@@ -25,16 +25,14 @@ static bool take_encoded(struct kg_client *client, struct kg_job *job, const str
 
 static struct kg_said_tokens said_tokens_of(const struct kg_job *job)
 {
-    return (struct kg_said_tokens){.tokens = job->tokens,
-                                   .room = job->server->k->lm->conversation.session.options.n_ctx + 1};
+    return (struct kg_said_tokens){.tokens = job->tokens, .room = job->server->n_ctx + 1};
 }
 
 bool kg_job_told(struct kg_client *client, const struct kg_told_chat *chat, struct kg_job *job)
 {
     struct kg_said_tokens said = said_tokens_of(job);
     struct kg_error error;
-    enum kg_status status =
-        kg_lm_encode_chat(&said, &client->server->k->lm->loaded, chat, &client->server->k->arena, &error);
+    enum kg_status status = kg_lm_encode_chat(&said, client->server->loaded, chat, &client->server->k->arena, &error);
     return take_encoded(client, job, &said, status, &error);
 }
 
@@ -53,7 +51,7 @@ bool kg_job_message(struct kg_client *client, struct kg_text system, struct kg_t
 static enum kg_status encode_prompt_text(const struct kg_job *job, struct kg_text text, struct kg_said_tokens *said,
                                          struct kg_error *error)
 {
-    const struct kg_lm_loaded *loaded = &job->server->k->lm->loaded;
+    const struct kg_lm_loaded *loaded = job->server->loaded;
     const struct kg_fragment fragment = {text.data, text.n, !job->client->inner};
     *said = said_tokens_of(job);
     if (!text.n && loaded->vocab.first != KG_NO_TOKEN) {
@@ -76,17 +74,16 @@ bool kg_job_text(struct kg_client *client, struct kg_text text, struct kg_job *j
 static enum kg_status copy_prompt_tokens(const struct kg_job *job, const struct kg_json_tree *json, uint32_t list,
                                          struct kg_said_tokens *said, struct kg_error *error)
 {
-    uint32_t n_vocab = job->server->k->lm->loaded.vocab.n_vocab;
+    uint32_t n_vocab = job->server->loaded->vocab.n_vocab;
     *said = said_tokens_of(job);
-    for (uint32_t i = kg_json_first(json, list); i != KG_JSON_NONE; i = kg_json_after(json, list, i)) {
-        uint64_t id;
-        bool negative;
-        if (!kg_json_whole(json, i, &id, &negative) || negative || id >= n_vocab) {
+    for (uint32_t i = KG_JSON_NONE; (i = kg_json_next(json, list, i)) != KG_JSON_NONE;) {
+        uint32_t id;
+        if (!kg_value_token(job->client, i, &id)) {
             said->n = 0;
             break;
         }
         if (said->n < said->room) {
-            said->tokens[said->n] = (uint32_t)id;
+            said->tokens[said->n] = id;
         }
         said->n++;
     }
@@ -118,7 +115,7 @@ static bool take_prompts(struct kg_client *client, uint32_t list, struct kg_job 
     const struct kg_json_tree *json = &client->server->json;
     uint64_t all = 0;
     job->each = job->n;
-    for (uint32_t i = kg_json_first(json, list); i != KG_JSON_NONE; i = kg_json_after(json, list, i)) {
+    for (uint32_t i = KG_JSON_NONE; (i = kg_json_next(json, list, i)) != KG_JSON_NONE;) {
         if ((job->n_prompts + 1) * job->each > KG_SERVER_CHOICES) {
             return kg_refuse_value(client, "prompt", "prompts and n ask for more than %u choices", KG_SERVER_CHOICES);
         }

@@ -71,7 +71,7 @@ static bool read_stop_field(struct kg_client *client, uint32_t object, struct kg
     if (kg_json_kind(json, field) != KG_JSON_LIST) {
         return add_stop(client, field, job);
     }
-    for (uint32_t i = kg_json_first(json, field); i != KG_JSON_NONE; i = kg_json_after(json, field, i)) {
+    for (uint32_t i = KG_JSON_NONE; (i = kg_json_next(json, field, i)) != KG_JSON_NONE;) {
         if (!add_stop(client, i, job)) {
             return false;
         }
@@ -109,7 +109,7 @@ static bool read_bias_field(struct kg_client *client, uint32_t object, struct kg
         struct kg_logit_bias bias = {0, 0};
         value = kg_json_after(json, field, key);
         double number = kg_json_kind(json, value) == KG_JSON_NUMBER ? kg_json_number(json, value) : MOST_BIAS + 1;
-        good = parse_token_key(kg_json_string(json, key), client->server->k->lm->loaded.vocab.n_vocab, &bias.token) &&
+        good = parse_token_key(kg_json_string(json, key), client->server->loaded->vocab.n_vocab, &bias.token) &&
                number >= -MOST_BIAS && number <= MOST_BIAS && sampling->n_biases < most;
         bias.bias = (float)number;
         if (good) {
@@ -127,26 +127,13 @@ static bool read_bias_field(struct kg_client *client, uint32_t object, struct kg
 /* Samplers and limits of other servers, which would change the reply: values that leave them off are let through. */
 static bool refuse_other_samplers(struct kg_client *client, uint32_t object)
 {
-    static const struct {
-        const char *name;
-        double off;
-    } others[] = {
-        {"mirostat", 0},         {"tfs_z", 1},    {"dry_multiplier", 0}, {"xtc_probability", 0},
-        {"dynatemp_range", 0},   {"min_keep", 0}, {"n_indent", 0},       {"ignore_eos", 0},
-        {"t_max_predict_ms", 0}, {"samplers", 0}, {"lora", 0},
+    static const struct kg_off_field others[] = {
+        {"mirostat", NULL, NULL, 0},        {"tfs_z", NULL, NULL, 1},          {"dry_multiplier", NULL, NULL, 0},
+        {"xtc_probability", NULL, NULL, 0}, {"dynatemp_range", NULL, NULL, 0}, {"min_keep", NULL, NULL, 0},
+        {"n_indent", NULL, NULL, 0},        {"ignore_eos", NULL, NULL, 0},     {"t_max_predict_ms", NULL, NULL, 0},
+        {"samplers", NULL, NULL, 0},        {"lora", NULL, NULL, 0},
     };
-    const struct kg_json_tree *json = &client->server->json;
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-        uint32_t field = kg_field(client, object, others[i].name);
-        enum kg_json_kind kind = kg_json_kind(json, field);
-        bool off = kind == KG_JSON_NULL || kind == KG_JSON_FALSE ||
-                   (kind == KG_JSON_NUMBER && kg_json_number(json, field) == others[i].off) ||
-                   (kind == KG_JSON_LIST && kg_json_first(json, field) == KG_JSON_NONE);
-        if (!off) {
-            return kg_refuse_field(client, others[i].name);
-        }
-    }
-    return true;
+    return kg_fields_off(client, object, others, sizeof others / sizeof others[0]);
 }
 
 bool kg_field_predict(struct kg_client *client, uint32_t object, const char *name, struct kg_job *job)
@@ -192,14 +179,23 @@ static bool read_number_fields(struct kg_client *client, uint32_t object, struct
     return true;
 }
 
+/* 0 leaves the likeliest token only. */
+static void keep_above_zero(float *p)
+{
+    if (!(*p > 0)) {
+        *p = LEAST_TOP_P;
+    }
+}
+
 bool kg_fields_sampling(struct kg_client *client, uint32_t object, struct kg_job *job)
 {
     struct kg_sampling *s = &job->request.sampling;
-    bool good = read_number_fields(client, object, s) &&
-                kg_field_count(client, object, "top_k", 0, UINT32_MAX, &s->top_k) &&
-                kg_field_count(client, object, "repeat_last_n", 0, 1048576, &s->repeat_last_n);
-    s->top_p = s->top_p > 0 ? s->top_p : LEAST_TOP_P;
-    s->typical_p = s->typical_p > 0 ? s->typical_p : LEAST_TOP_P;
-    return good && refuse_other_samplers(client, object) && read_seed_field(client, object, job) &&
+    if (!read_number_fields(client, object, s) || !kg_field_count(client, object, "top_k", 0, UINT32_MAX, &s->top_k) ||
+        !kg_field_count(client, object, "repeat_last_n", 0, 1048576, &s->repeat_last_n)) {
+        return false;
+    }
+    keep_above_zero(&s->top_p);
+    keep_above_zero(&s->typical_p);
+    return refuse_other_samplers(client, object) && read_seed_field(client, object, job) &&
            read_stop_field(client, object, job) && read_bias_field(client, object, job);
 }

@@ -70,7 +70,7 @@ static bool read_choice(struct kg_client *client, uint32_t root, struct choice *
 /* The reply is one or more calls, with arguments that are valid for the schemas. */
 static bool require_calls(struct kg_client *client, struct kg_job *job, const struct kg_called_tool *tools, uint32_t n)
 {
-    const struct kg_chat *chat = &client->server->k->lm->loaded.chat;
+    const struct kg_chat *chat = &client->server->loaded->chat;
     const struct kg_call_form form = {.before = chat->piece[KG_CHAT_CALL_PRE],
                                       .between = chat->piece[KG_CHAT_CALL_ARGUMENTS],
                                       .again = chat->piece[KG_CHAT_CALL_NEXT],
@@ -108,13 +108,11 @@ static bool read_tools(struct kg_client *client, uint32_t list, struct kg_job *j
         kg_answer_error(client, 503, "tools", NULL, "the memory is full");
         return false;
     }
-    for (uint32_t value = kg_json_first(json, list); value != KG_JSON_NONE; value = kg_json_after(json, list, value)) {
+    for (uint32_t value = KG_JSON_NONE; (value = kg_json_next(json, list, value)) != KG_JSON_NONE;) {
         if (!read_tool(client, value, i++, &tool)) {
             return false;
         }
-        bool other = choice->name.data &&
-                     (choice->name.n != tool.name.n || memcmp(choice->name.data, tool.name.data, tool.name.n) != 0);
-        if (!other) {
+        if (!choice->name.data || kg_text_same(choice->name, tool.name)) {
             tools[n++] = tool;
         }
     }
@@ -127,7 +125,7 @@ static bool read_tools(struct kg_client *client, uint32_t list, struct kg_job *j
 bool kg_fields_tools(struct kg_client *client, uint32_t root, struct kg_job *job, bool choice)
 {
     const struct kg_json_tree *json = &client->server->json;
-    const struct kg_lm_loaded *loaded = &client->server->k->lm->loaded;
+    const struct kg_lm_loaded *loaded = client->server->loaded;
     uint32_t list = kg_field(client, root, "tools");
     struct choice chosen = {.none = false};
     size_t used = client->server->k->arena.used;
@@ -169,8 +167,7 @@ bool kg_job_tools(struct kg_client *client, const struct kg_job *job, struct kg_
     }
     struct kg_text *texts = kg_arena_array(arena, json->values[job->tools].next - job->tools, sizeof *texts);
     bool good = texts;
-    for (uint32_t i = kg_json_first(json, job->tools); good && i != KG_JSON_NONE;
-         i = kg_json_after(json, job->tools, i)) {
+    for (uint32_t i = KG_JSON_NONE; good && (i = kg_json_next(json, job->tools, i)) != KG_JSON_NONE;) {
         good = kg_json_as_python(json, i, arena, &texts[chat->n_tools++]);
     }
     chat->tools = texts;
@@ -221,8 +218,7 @@ bool kg_message_calls(struct kg_client *client, uint32_t message, uint32_t i, st
     struct kg_chat_call *calls =
         kg_arena_array(&client->server->k->arena, json->values[list].next - list, sizeof *calls);
     bool good = calls && kg_json_kind(json, list) == KG_JSON_LIST;
-    for (uint32_t value = good ? kg_json_first(json, list) : KG_JSON_NONE; good && value != KG_JSON_NONE;
-         value = kg_json_after(json, list, value)) {
+    for (uint32_t value = KG_JSON_NONE; good && (value = kg_json_next(json, list, value)) != KG_JSON_NONE;) {
         good = read_call(client, value, &calls[told->n_calls++]);
     }
     told->calls = calls;
