@@ -79,6 +79,7 @@ $(if $(LINKER_SCRIPT_$(ARCH)),,$(error ARCH=$(ARCH): there is no row for it in k
 # run-time dispatch selects the function. These lists hold names, or patterns with %, of files with other special
 # flags:
 #   SMALL           not executed once per token: optimized for size
+#   SHORT_LOOPS     its loops are short: registers are not spent on them
 #   BRANCHES        its switches become branches: tables of addresses would be larger
 #   NO_FP           must not use FP registers
 #   GENERATED       includes a generated header
@@ -94,7 +95,8 @@ ROOMS := app app/chat app/cmdline app/disks app/events app/explain app/jitter ap
     $(ROOMS_$(ARCH))
 ROOM_FILES := $(patsubst %,kernel_c/%/room.mk,$(ROOMS))
 GROUPS := ENGINE ENGINE_NO_LM ENGINE_LM ENGINE_NO_TRAIN ENGINE_TRAIN ENGINE_LARGE ENGINE_NO_LARGE MODEL MODEL_TRAIN \
-    BARE BARE_DRIVERS BARE_NO_DRIVERS BARE_NET BARE_NO_NET HOSTED RUNTIME UEFI SMALL BRANCHES NO_FP GENERATED FMA F16C
+    BARE BARE_DRIVERS BARE_NO_DRIVERS BARE_NET BARE_NO_NET HOSTED RUNTIME UEFI SMALL SHORT_LOOPS BRANCHES NO_FP \
+    GENERATED FMA F16C
 $(foreach group,$(GROUPS),$(eval $(group) :=))
 include $(ROOM_FILES)
 
@@ -132,6 +134,8 @@ NO_FP_FLAGS := $(NO_FP_FLAGS_$(ARCH))
 # zig has no -Oz option; -Xclang passes it to its clang.
 SMALL_FLAGS := $(if $(filter 1,$(DEBUG)),,-Os \
     $(if $(filter zig,$(TOOLCHAIN)),-Xclang) $(if $(filter gcc,$(TOOLCHAIN)),,-Oz))
+# Passes that keep in registers what a loop computes again: prologues get longer.
+SHORT_LOOPS_FLAGS := $(if $(filter gcc,$(TOOLCHAIN)),,-mllvm -disable-lsr -mllvm -disable-machine-licm)
 SWAR_FLAGS := -fno-tree-vectorize -fno-tree-slp-vectorize
 F16C_FLAGS := -mf16c
 FMA_FLAGS := -mfma
@@ -163,7 +167,7 @@ all: $(if $(filter bare,$(TARGET)),$(OUT)/kernel.elf $(if $(filter 1,$(EFI)),$(O
 # Changed flags or another compiler rebuild everything.
 FLAGS_TEXT := $(CC) | $(LD) | $(FREESTANDING) | $(NO_FP_FLAGS) | $(SANITIZER) | \
     $(foreach suffix,$(SUFFIXES_$(ARCH)),$(FLAGS_$(ARCH)_$(suffix)) |) $(F16C_FLAGS) | $(SWAR_FLAGS) | $(FMA_FLAGS) | \
-    $(SMALL_FLAGS) | $(HOSTED_FLAGS) | $(UEFI_FLAGS)
+    $(SMALL_FLAGS) | $(SHORT_LOOPS_FLAGS) | $(HOSTED_FLAGS) | $(UEFI_FLAGS)
 ifneq ($(file <$(OBJ)/flags),$(FLAGS_TEXT))
 $(shell mkdir -p $(OBJ))
 $(file >$(OBJ)/flags,$(FLAGS_TEXT))
@@ -201,6 +205,7 @@ $(call having,%_swar.c): FLAGS += $(SWAR_FLAGS)
 $(call having,$(NO_FP)): FLAGS += $(NO_FP_FLAGS)
 $(call having,$(GENERATED)): FLAGS += -I$(GEN)
 $(call having,$(SMALL) %_test.c): FLAGS += $(SMALL_FLAGS)
+$(call having,$(SHORT_LOOPS)): FLAGS += $(SHORT_LOOPS_FLAGS)
 $(call having,$(BRANCHES)): FLAGS += -fno-jump-tables
 $(MODEL_OBJECTS): FLAGS = $(FREESTANDING) -I$(GEN) -Wa,-I$(GEN)
 $(BARE_OBJECTS): FLAGS = $(FREESTANDING) $(NO_FP_FLAGS) $(SMALL_FLAGS)

@@ -7,3 +7,4 @@ ENGINE_LM += \
     http/response.c \
     http/url.c
 SMALL += http/%
+SHORT_LOOPS += http/%

@@ -8,3 +8,4 @@ BARE_NET += \
     app/network/stack.c
 HOSTED += app/network/dialing_process.c
 SMALL += app/network/%
+SHORT_LOOPS += app/network/%

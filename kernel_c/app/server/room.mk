@@ -7,3 +7,4 @@ ENGINE_LM += \
     app/server/server.c \
     app/server/time.c
 SMALL += app/server/%
+SHORT_LOOPS += app/server/%

@@ -16,3 +16,11 @@ SMALL += \
     net/ip/ipv4.c \
     net/ip/siphash.c \
     net/ip/udp.c
+SHORT_LOOPS += \
+    net/ip/arp.c \
+    net/ip/checksum.c \
+    net/ip/ethernet.c \
+    net/ip/icmp.c \
+    net/ip/ipv4.c \
+    net/ip/siphash.c \
+    net/ip/udp.c
