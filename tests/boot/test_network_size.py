@@ -8,7 +8,7 @@ from native import ROOT
 
 from benchmarks import sizes
 
-MOST = {"stack": 29_000, "HTTP and API": 46_000}
+MOST = {"stack": 27_500, "HTTP and API": 42_700}
 """Bytes of code. Who adds a feature raises this, and the table in docs/network.md."""
 
 
