@@ -5,6 +5,7 @@ Command modules import what is heavy (numpy, gguf, lief) inside the command, so 
 
 from __future__ import annotations
 
+import errno
 import importlib
 import keyword
 import sys
@@ -122,6 +123,14 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return _INTERRUPTED
+    except OSError as error:  # of a temporary file: files that the user names have messages of their own
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        show_error(
+            f"cannot write {error.filename or 'a file'}: {error.strerror}",
+            "make room, or choose other places: TMPDIR for temporary files, KGPT_CACHE for the cache, -o for the result",
+        )
+        return KgptError.exit_code
 
 
 def show_error(message: str, hint: str = "") -> None:

@@ -184,8 +184,13 @@ class Objects:
             with contextlib.suppress(OSError):
                 path.unlink()
             return False
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
+        with paths.write_errors(str(target)):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                target.write_bytes(data)
+            except BaseException:
+                target.unlink(missing_ok=True)  # make would take a part of it for the object
+                raise
         with contextlib.suppress(OSError):
             os.utime(path)
         return True

@@ -130,6 +130,17 @@ def test_each_kind_of_failure_has_its_code(
     assert capsys.readouterr().err == "kgpt: error: what\n  how\n"
 
 
+def test_a_full_disk_is_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fill() -> None:
+        Path("/dev/full").write_bytes(b"x")
+
+    monkeypatch.setattr(doctor, "examine", fill)
+    assert cli.invoke(["doctor"]) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "kgpt: error: cannot write a file: No space left on device"
+    assert "TMPDIR" in second
+
+
 def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
