@@ -128,7 +128,7 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
             raise
         show_error(
             f"cannot write {error.filename or 'a file'}: {error.strerror}",
-            "make room, or choose other places: TMPDIR for temporary files, KGPT_CACHE for the cache, -o for the result",
+            "make room, or choose other places: TMPDIR for temporary files, KGPT_CACHE for the cache, -o",
         )
         return KgptError.exit_code
 
