@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.inference import bandwidth, files, first_token, report, slots, speculation, tables
+from benchmarks.inference import after_prefill, bandwidth, files, first_token, report, slots, speculation, tables
 from benchmarks.inference.figures import Conditions, Workload, weight_bytes
 from benchmarks.inference.peers import NAMES, available
 from benchmarks.inference.rounds import Plan, compare
@@ -99,6 +99,7 @@ def _print_whole(plan: Plan, model: GgufModel, arguments: argparse.Namespace) ->
     now, watch = plan.bandwidth(threads), Watch()
     if arguments.first_token:
         first_token.run(model, plan.peers, arguments.threads, arguments.rounds)
+        after_prefill.run(model, arguments.threads, arguments.rounds)
     else:
         print("\n".join(speculation.run(model, arguments.threads, arguments.rounds)), flush=True)
     mark = Conditions(plan.load, now, plan.best.update(threads, now), watch.foreign()).mark
@@ -130,7 +131,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     add("--peers", nargs="*", default=list(NAMES), help=f"engines to compare with; default: {' '.join(NAMES)}")
     add("--into", metavar="DOCUMENT:NAME", help="also put the output between <!-- NAME --> and <!-- /NAME --> there")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--first-token", action="store_true", help="measure start to first token, and memory, instead")
+    what.add_argument("--first-token", action="store_true", help="measure start to first token and memory instead")
     what.add_argument("--slots", action="store_true", help="measure 1 to 16 sequences at once instead")
     what.add_argument("--speculation", action="store_true", help="measure speculate=ngram beside off instead")
     return parser.parse_args(words)

@@ -11,7 +11,7 @@ import pytest
 from tiny_lm import write_lm
 
 from benchmarks import machine
-from benchmarks.inference import bandwidth, everything, report, tables
+from benchmarks.inference import after_prefill, bandwidth, everything, report, tables
 from benchmarks.inference.figures import (
     Conditions,
     Spread,
@@ -100,6 +100,21 @@ def test_a_row_has_both_sides_and_the_share_of_the_bandwidth() -> None:
         *("–", "–", "–", ""),
     ]
     assert tables.header(["llama.cpp", "other"]).splitlines()[0].count("|") == len(cells) + 1
+
+
+def spoken(computed: int, first: int, step: int) -> bytes:
+    event = {"event": "speed", "prompt_tokens": computed, "first_token_us": first, "p50_us": step}
+    return json.dumps(event | {"context_used": 512 + computed + 15, "computed": 15}).encode()
+
+
+def test_steps_behind_a_prefill_are_those_of_each_answer() -> None:
+    lines = [b'{"event":"ready"}', spoken(9, 99_000, 1000), spoken(7, 12_000, 4000), spoken(7, 10_000, 5000)]
+    answers = after_prefill.answers_of(lines)
+    assert [(answer.prefill, answer.computed, answer.steps) for answer in answers] == [(512, 7, 3.0), (512, 7, 2.0)]
+    assert after_prefill.row(2, answers) == "| 2 | 512 | 7 | 11.0 (10.0 – 12.0) | 4.5 (4.0 – 5.0) | 2.5 (2.0 – 3.0) |"
+    for few in (lines[:2], [*lines, spoken(7, 1000, 0)]):
+        with pytest.raises(KgptError, match="too few answers"):
+            after_prefill.answers_of(few)
 
 
 def test_the_headline_has_a_column_for_each_file() -> None:
