@@ -202,6 +202,9 @@ def test_the_page_in_a_browser(server: Server) -> None:
         assert browser.run("chat.map(message => message.role)") == ["user", "assistant"] * 2
         assert all(browser.run("chat.map(message => message.content)"))
         assert "tokens/s" in browser.text(".assistant:last-child .note")
+        shown = "(() => { const p = node('p'); show(p, 'a ```b\\n``` c ```d');"
+        shown += " return [p.textContent, ...[...p.querySelectorAll('code')].map(code => code.textContent)]; })()"
+        assert browser.run(shown) == ["a ```b\n``` c ```d", "```b\n```", "```d"]
         browser.press("ArrowUp")
         assert browser.page(("inputValue", "#text")) == "message 2"
         browser.run("document.getElementById('max_tokens').value = 400")
