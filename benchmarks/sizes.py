@@ -44,7 +44,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "models by TFTP": "net/tftp.c app/network/fetch_tftp.c",
     },
     "without a network, too": {
-        "JSON, read": "core/json_read.c core/json_value.c",
+        "JSON, read": "core/json/json_read.c core/json/json_value.c",
         "grammars": "infer/constrain/* infer/constrain/grammar/*",
         "schemas": "infer/constrain/schema/*",
         "cards: e1000, virtio": "platform/drivers/net/* platform/drivers/virtio/net.c",

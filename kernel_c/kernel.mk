@@ -86,12 +86,12 @@ $(if $(LINKER_SCRIPT_$(ARCH)),,$(error ARCH=$(ARCH): there is no row for it in k
 #   FMA F16C        files _avx2 that may use these instructions too
 ROOMS := app app/chat app/cmdline app/disks app/events app/explain app/jitter app/network app/run app/server \
     app/server/answers app/server/api app/server/chat app/server/link app/server/modbus app/shell app/training \
-    console core disk engine formats http infer infer/attention infer/chat infer/constrain \
-    infer/constrain/grammar infer/constrain/schema infer/reply infer/speculate math modbus net net/ip net/tcp \
-    ops ops/attention ops/quant ops/quant/swar ops/ref platform/boot platform/common platform/drivers \
-    platform/drivers/block platform/drivers/bus platform/drivers/net platform/drivers/usb \
-    platform/drivers/virtio loader platform/linux store tokenizer train train/dense train/exact train/fast \
-    uefi uefi/files uefi/menu uefi/screen \
+    app/training/report app/training/steps console core core/acpi core/digest core/json disk engine formats http \
+    infer infer/attention infer/chat infer/constrain infer/constrain/grammar infer/constrain/schema infer/reply \
+    infer/speculate math modbus net net/ip net/tcp ops ops/attention ops/quant ops/quant/swar ops/ref \
+    platform/boot platform/common platform/drivers platform/drivers/block platform/drivers/bus \
+    platform/drivers/net platform/drivers/usb platform/drivers/virtio loader platform/linux store tokenizer \
+    train train/dense train/exact train/fast uefi uefi/files uefi/menu uefi/screen \
     $(ROOMS_$(ARCH))
 ROOM_FILES := $(patsubst %,kernel_c/%/room.mk,$(ROOMS))
 GROUPS := ENGINE ENGINE_NO_LM ENGINE_LM ENGINE_NO_TRAIN ENGINE_TRAIN ENGINE_LARGE ENGINE_NO_LARGE MODEL MODEL_TRAIN \

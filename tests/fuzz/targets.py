@@ -6,7 +6,8 @@ import fuzz_words
 from fuzz_build import SHELL_MODELS, Target
 from rooms import listed
 
-_CORE = [f"kernel_c/core/{name}.c" for name in ("crc32", "error", "format", "parse", "str", "utf8")]
+_CORE = [f"kernel_c/core/{name}.c" for name in ("digest/crc32", "error", "format", "parse", "str", "utf8")]
+_JSON = [f"kernel_c/core/json/{name}.c" for name in ("json_read", "json_value")]
 _ARENA = ["tests/fuzz/checked_arena.c", "kernel_c/core/arena_count.c"]
 _GGUF = [
     *_ARENA,
@@ -46,7 +47,7 @@ _GRAMMAR = [
 ]
 _SCHEMA = [
     *(name for name in listed("ENGINE_LM", rooms=("infer/constrain/schema",)) if not name.endswith("/calls.c")),
-    *("kernel_c/core/json_read.c", "kernel_c/core/json_value.c"),
+    *_JSON,
     *_GRAMMAR,
 ]
 _TABLES = (
@@ -56,7 +57,7 @@ _TABLES = (
 """Tables of a matcher, of which an input fills little: those of a kernel take longer to clear than it runs."""
 
 _ACPI = [
-    *(f"kernel_c/core/acpi{name}.c" for name in ("", "_arm", "_cpus", "_devices", "_fadt", "_pci", "_s5")),
+    *(f"kernel_c/core/acpi/acpi{name}.c" for name in ("", "_arm", "_cpus", "_devices", "_fadt", "_pci", "_s5")),
     "kernel_c/platform/virt/facts/from_acpi.c",
 ]
 
@@ -68,7 +69,7 @@ _NET = (
 
 _NUMBERS = (
     *("kernel_c/ops/*", "kernel_c/infer/vector.c", "kernel_c/math/dmath*.c"),
-    *("kernel_c/core/crc32.c", "kernel_c/math/math.c", "kernel_c/math/random.c"),
+    *("kernel_c/core/digest/crc32.c", "kernel_c/math/math.c", "kernel_c/math/random.c"),
 )
 """Sources that compute much and decide nothing."""
 
@@ -203,7 +204,7 @@ TARGETS = {
             "store",
             (
                 *("kernel_c/store/store.c", "kernel_c/store/store_change.c", "kernel_c/infer/chat/kept.c"),
-                *("kernel_c/infer/prefill.c", "kernel_c/infer/kv.c", "kernel_c/core/crc32_long.c"),
+                *("kernel_c/infer/prefill.c", "kernel_c/infer/kv.c", "kernel_c/core/digest/crc32_long.c"),
                 *("kernel_c/ops/attention/kv_ref.c", "kernel_c/ops/quant/types.c"),
                 *(*_ARENA, *_CORE),
             ),
@@ -233,14 +234,14 @@ TARGETS = {
         Target(
             "prefill",
             (
-                *("kernel_c/infer/prefill.c", "kernel_c/infer/kv.c", "kernel_c/core/crc32_long.c"),
+                *("kernel_c/infer/prefill.c", "kernel_c/infer/kv.c", "kernel_c/core/digest/crc32_long.c"),
                 *("kernel_c/ops/attention/kv_ref.c", "kernel_c/ops/quant/types.c"),
                 *(*_ARENA, *_CORE),
             ),
             1024,
             words=("KGPF\\x01\\x00\\x00\\x00",),
         ),
-        Target("json", ("kernel_c/core/json_read.c", "kernel_c/core/json_value.c", *_CORE), 512, words=fuzz_words.JSON),
+        Target("json", (*_JSON, *_CORE), 512, words=fuzz_words.JSON),
         Target(
             "http",
             (*(f"kernel_c/http/{name}.c" for name in ("chunked", "fields", "head")), *_CORE),

@@ -13,7 +13,7 @@ import native
 
 SOURCES = [
     "tests/hosted/acpi_driver.c",
-    *(f"kernel_c/core/{name}.c" for name in ("acpi", "acpi_cpus", "acpi_fadt", "acpi_pci", "acpi_s5", "acpi_devices")),
+    *(f"kernel_c/core/acpi/acpi{name}.c" for name in ("", "_cpus", "_fadt", "_pci", "_s5", "_devices")),
 ]
 BASE = 0x7F000
 """The physical address of ``Memory.data``, where the root pointer is."""

@@ -13,7 +13,7 @@ from benchmarks.c_error import Error
 
 SOURCES = [
     "tests/hosted/exact_driver.c",
-    *(f"kernel_c/core/{name}.c" for name in ("arena", "arena_count", "crc32", "error", "format", "str", "utf8")),
+    *(f"kernel_c/core/{name}.c" for name in ("arena", "arena_count", "digest/crc32", "error", "format", "str", "utf8")),
     *("kernel_c/core/x86/cpu.c", "kernel_c/ops/x86/isa.c"),
     *(f"kernel_c/math/{name}.c" for name in ("dmath", "dmath_trig", "mt19937")),
     *(f"kernel_c/train/{name}.c" for name in ("corpus", "exact/exact", "shape")),

@@ -19,6 +19,8 @@ ISAS = ("c", "avx2", "avx512", "avxvnni", "avx512vnni")
 KV = ("f16", "q8", "f32")
 _ROOMS = (
     "core",
+    "core/digest",
+    "core/json",
     "core/x86",
     "math",
     "formats",

@@ -19,7 +19,7 @@ from kgpt_build.settings import of_groups, options
 SOURCES = [
     "tests/hosted/lm_text_driver.c",
     *SELFTEST_DRIVER,
-    *(f"kernel_c/core/{name}.c" for name in ("arena", "arena_count", "crc32", "error", "format", "str", "utf8")),
+    *(f"kernel_c/core/{name}.c" for name in ("arena", "arena_count", "digest/crc32", "error", "format", "str", "utf8")),
     *(f"kernel_c/math/{name}.c" for name in ("dmath", "math", "random")),
     *(f"kernel_c/infer/chat/{name}.c" for name in ("chat", "chat_reply", "chat_text", "chat_tools", "chat_test")),
     *(f"kernel_c/infer/reply/{name}.c" for name in ("llama2c_sampler", "lm_sampler", "lm_sampler_test", "sampler")),

@@ -20,7 +20,8 @@ SOURCES = [
     "tests/hosted/stick_driver.c",
     *(f"kernel_c/loader/{name}.c" for name in ("menu", "menu_file", "menu_rows", "progress")),
     *(f"kernel_c/console/{name}.c" for name in ("font", "pixels")),
-    *(f"kernel_c/core/{name}.c" for name in ("error", "format", "parse", "sha256", "sha256_absent", "str", "utf8")),
+    *(f"kernel_c/core/{name}.c" for name in ("error", "format", "parse", "str", "utf8")),
+    *(f"kernel_c/core/digest/{name}.c" for name in ("sha256", "sha256_absent")),
 ]
 ROOM = 24 << 20
 UP, DOWN, ESCAPE, ENTER = (1, 0), (2, 0), (23, 0), (0, 13)

@@ -30,7 +30,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program = tmp_path_factory.mktemp("disk") / "driver"
     sources = [
         *listed("ENGINE_LM", rooms=("disk",)),
-        "kernel_c/core/crc32.c",
+        "kernel_c/core/digest/crc32.c",
         "kernel_c/core/utf8.c",
         "kernel_c/core/str.c",
     ]

@@ -22,7 +22,7 @@ SOURCES = [
     *(f"kernel_c/math/{name}.c" for name in ("dmath", "dmath_trig", "math", "random")),
     *(
         f"kernel_c/core/{name}.c"
-        for name in ("arena", "arena_count", "crc32", "error", "format", "parse", "str", "utf8")
+        for name in ("arena", "arena_count", "digest/crc32", "error", "format", "parse", "str", "utf8")
     ),
 ]
 NUMBERS = ("COUNT", "SEED", "DECIMAL", "DOUBLE")

@@ -12,7 +12,7 @@ from native import shared_object
 BUS = 1 << 20
 ID = 0x29C08086
 TRANSLATES = 1 << 31
-SOURCES = ["tests/hosted/pci_config_driver.c", *(f"kernel_c/core/{name}.c" for name in ("acpi", "acpi_pci"))]
+SOURCES = ["tests/hosted/pci_config_driver.c", *(f"kernel_c/core/acpi/{name}.c" for name in ("acpi", "acpi_pci"))]
 
 
 class Machine(ctypes.Structure):

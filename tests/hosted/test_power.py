@@ -17,7 +17,7 @@ from native import shared_object
 
 SOURCES = [
     "tests/hosted/power_driver.c",
-    *(f"kernel_c/core/{name}.c" for name in ("acpi", "acpi_cpus", "acpi_fadt", "acpi_s5")),
+    *(f"kernel_c/core/acpi/{name}.c" for name in ("acpi", "acpi_cpus", "acpi_fadt", "acpi_s5")),
 ]
 ROOM = 0x4000
 """Bytes of memory for tables, from acpi.BASE on; behind it a page of registers."""

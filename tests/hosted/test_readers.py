@@ -18,7 +18,7 @@ ROOM = 1 << 20
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    core = [f"kernel_c/core/{name}.c" for name in ("format", "json_read", "json_value", "str", "utf8")]
+    core = [f"kernel_c/core/{name}.c" for name in ("format", "json/json_read", "json/json_value", "str", "utf8")]
     http = [f"kernel_c/http/{name}.c" for name in ("chunked", "fields", "head")]
     drivers = ["tests/hosted/json_driver.c", "tests/hosted/http_driver.c"]
     return shared_object(tmp_path_factory.mktemp("readers"), [*drivers, *core, *http])

@@ -14,7 +14,8 @@ from kgpt_build.memory import empty_store, read_store
 
 SECTOR = 512
 _SOURCES = (
-    *("kernel_c/store/store.c", "kernel_c/store/store_change.c", "kernel_c/core/crc32.c", "kernel_c/core/crc32_long.c"),
+    *("kernel_c/store/store.c", "kernel_c/store/store_change.c"),
+    *("kernel_c/core/digest/crc32.c", "kernel_c/core/digest/crc32_long.c"),
     *("kernel_c/core/error.c", "kernel_c/core/format.c", "kernel_c/core/str.c", "kernel_c/core/utf8.c"),
 )
 _IO = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_size_t)

@@ -11,7 +11,8 @@ from native import shared_object
 _ACPI = ("acpi", "acpi_arm", "acpi_devices", "acpi_fadt", "acpi_pci")
 SOURCES = [
     "tests/hosted/tree_driver.c",
-    *(f"kernel_c/core/{name}.c" for name in (*_ACPI, "str", "utf8")),
+    *(f"kernel_c/core/acpi/{name}.c" for name in _ACPI),
+    *(f"kernel_c/core/{name}.c" for name in ("str", "utf8")),
     *(f"kernel_c/platform/virt/facts/from_{name}.c" for name in ("acpi", "tree")),
 ]
 

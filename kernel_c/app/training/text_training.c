@@ -5,10 +5,10 @@
 #include "app/events/events.h"
 #include "app/events/print.h"
 #include "app/run/request.h"
-#include "dense_parallel.h"
+#include "app/training/steps/dense_parallel.h"
+#include "app/training/steps/text_sample.h"
 #include "kgpt/math.h"
 #include "kgpt/mem.h"
-#include "text_sample.h"
 #include "training_documents.h"
 
 #define PREVIEWS 4u /* of a whole training */

@@ -3,8 +3,8 @@
 #ifndef KGPT_APP_TEXT_TRAINING_H
 #define KGPT_APP_TEXT_TRAINING_H
 
+#include "app/training/report/training_report.h"
 #include "training.h"
-#include "training_report.h"
 
 /* Trains as k->config.train and k->config.block say. KG_E_INPUT, KG_E_MEMORY with a message; the last good weights have
  * been sent. What it takes from k->arena stays taken. */

@@ -7,13 +7,13 @@
 #include "app/run/generation.h"
 #include "app/run/module.h"
 #include "app/run/request.h"
+#include "app/training/report/training_report.h"
+#include "app/training/steps/trainer.h"
 #include "kgpt/math.h"
 #include "kgpt/mem.h"
 #include "kgpt/str.h"
 #include "text_training.h"
-#include "trainer.h"
 #include "training_documents.h"
-#include "training_report.h"
 #include "training_state.h"
 
 #define CHECKPOINTS 100 /* how often a whole training keeps weights that gave a finite loss */

@@ -2,8 +2,8 @@
 #ifndef KGPT_APP_TRAINING_STATE_H
 #define KGPT_APP_TRAINING_STATE_H
 
-#include "training_curve.h"
-#include "training_log.h"
+#include "app/training/report/training_curve.h"
+#include "app/training/report/training_log.h"
 #include "training_weights.h"
 
 struct kg_trained {

@@ -3,7 +3,7 @@
 #define KGPT_APP_TRAINING_WEIGHTS_H
 
 #include "app/kgpt.h"
-#include "trainer.h"
+#include "app/training/steps/trainer.h"
 
 struct kg_weights {
     struct kg_model_data *present, *best;
