@@ -21,6 +21,8 @@ def test_a_shell_typed_on_a_virtio_keyboard(boot: Boot, arch: Arch) -> None:
     guest = boot("samples=2", image=build_cached(drivers=True, arch=arch), extra=extra, **settings)
     guest.expect_event("shell")
     guest.expect_event("keyboards", names=("virtio",))
+    shown = see(guest, lambda screen: screen.text.endswith("\nkgpt>"))
+    assert "none found" not in shown.text
     guest.press("devicesX\x7f\n")
     shown = see(guest, lambda screen: any("the search took" in line for line in screen.lines))
     assert "keyboards: virtio" in shown.lines

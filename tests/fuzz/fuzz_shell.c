@@ -192,6 +192,11 @@ bool plat_awaits_keyboard(void)
     return false;
 }
 
+const char *plat_keyboards_awaited(void)
+{
+    return "";
+}
+
 uint64_t plat_time(void)
 {
     return 0;

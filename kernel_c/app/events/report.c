@@ -35,11 +35,11 @@ void kg_report_memory(const struct kgpt *k)
 
 void kg_report_keyboard(const struct kgpt *k)
 {
-    if (k->info->has_screen && !k->info->has_keyboard) {
+    const char *awaited;
+    if (k->info->has_screen && !k->info->has_keyboard && (awaited = plat_keyboards_awaited()) != NULL) {
         kg_print("kgpt: keyboard: none found%s; serial: %s\n"
                  "      press e in the boot menu to add words, such as prompt=TEXT\n",
-                 plat_awaits_keyboard() ? " yet, USB keyboards are looked for" : "",
-                 k->info->serial ? k->info->serial : "none");
+                 awaited, k->info->serial ? k->info->serial : "none");
     }
 }
 

@@ -162,6 +162,10 @@ bool plat_keymap(const char *name);
 /* True if a keyboard may answer later, or has: a USB controller is in use. Looks for devices. */
 bool plat_awaits_keyboard(void);
 
+/* What follows "no keyboard was found", if the machine has none of its own: which ones may answer yet, or nothing.
+ * NULL: one on a bus works. Looks for devices. */
+const char *plat_keyboards_awaited(void);
+
 /* Calls the drivers' poll functions: between the layers of a forward pass, and while the kernel waits for input. */
 void plat_poll(void);
 

@@ -31,6 +31,11 @@ const struct kg_layout *kg_keymap(void)
     return NULL;
 }
 
+const char *plat_keyboards_awaited(void)
+{
+    return "";
+}
+
 void plat_poll(void)
 {
 }

@@ -238,6 +238,20 @@ struct kg_unit *kg_unit_find(enum kg_unit_kind kind, uint32_t n)
     return NULL;
 }
 
+const char *plat_keyboards_awaited(void)
+{
+    struct kg_unit *unit;
+    const char *awaited = "";
+    char name[24];
+    for (uint32_t i = 0; (unit = kg_unit_find(KG_UNIT_INPUT, i)) != NULL; i++) {
+        if (unit->input.name(unit, 0, name, sizeof name)) {
+            return NULL;
+        }
+        awaited = " yet, USB keyboards are looked for"; /* another keyboard's unit has its keyboard from the start */
+    }
+    return awaited;
+}
+
 bool kg_block_named(const char *name, const struct kg_unit *but)
 {
     for (const struct kg_unit *unit = units; unit; unit = unit->next) {

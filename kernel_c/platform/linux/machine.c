@@ -94,6 +94,11 @@ bool plat_awaits_keyboard(void)
     return false;
 }
 
+const char *plat_keyboards_awaited(void)
+{
+    return "";
+}
+
 void plat_poll(void)
 {
 }
