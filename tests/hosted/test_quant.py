@@ -204,6 +204,23 @@ BLOCKS = [name for name, number in BY_NAME.items() if TYPES[number].block > 1]
 
 @pytest.mark.parametrize("name", BLOCKS)
 @pytest.mark.parametrize("version", VERSIONS[1:])
+def test_one_token_has_the_bits_of_the_reference(quant: Quant, version: str, name: str) -> None:
+    """Its rows may be computed in an order of their own: odd and even numbers of blocks, groups and rows, long rows."""
+    number = use(quant, version, name)
+    for rows, blocks in (*((rows, blocks) for rows in (8, 16, 24, 29) for blocks in (1, 2, 3, 4)), (8, 24), (16, 25)):
+        columns = blocks * TYPES[number].block
+        data, x = random_rows(number, rows, columns, rows + blocks), activations(1, columns, blocks)
+        matrix = Matrix(interleave(data, number), number, rows, columns, interleaved=True)
+        expected = quant.rows("c", matrix, quant.act("c", act_of(number), x), 0, rows)
+        acts = quant.act(version, act_of(number), x)
+        for first in range(0, rows, 8):
+            found = quant.rows(version, matrix, acts, first, rows - first)
+            assert np.array_equal(found[:, first:], expected[:, first:]), f"rows {first} to {rows}, {blocks} blocks"
+            assert np.all(found[:, :first] == 7)
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize("version", VERSIONS[1:])
 def test_the_largest_products_do_not_overflow(quant: Quant, version: str, name: str) -> None:
     """Blocks of one repeated byte, for every byte, with activations that are all as large as can be."""
     number = use(quant, version, name)
@@ -217,8 +234,12 @@ def test_the_largest_products_do_not_overflow(quant: Quant, version: str, name: 
     at = np.arange(columns)
     x = np.stack([np.ones(columns), -np.ones(columns), 1 - 2 * (at % 2), np.where(at % 32 < 16, 1, -1)]).astype("f4")
     expected = quant.rows("c", matrix, quant.act("c", act_of(number), x), 0, 256)
-    found = quant.rows(version, matrix, quant.act(version, act_of(number), x), 0, 256)
+    acts = quant.act(version, act_of(number), x)
+    found = quant.rows(version, matrix, acts, 0, 256)
     assert np.array_equal(found.view("u4"), expected.view("u4"))
+    for t in range(len(x)):
+        alone = quant.rows(version, matrix, acts[t : t + 1], 0, 256)
+        assert np.array_equal(alone.view("u4"), expected[t : t + 1].view("u4"))
     assert np.allclose(expected, x.astype("f8") @ dequantised(data, name).astype("f8").T, rtol=1e-5, atol=1e-3)
 
 

@@ -1,17 +1,19 @@
-/* Products of types with blocks of 256 in 512-bit vectors: the same block of two groups of rows, `low` and `high`, is
- * unpacked once for up to eight tokens. Hardware prefetchers follow one stream of reads well, but not these two, which
- * also take a block in the order of its steps: prefetch instructions read the next two groups into the L2 cache, in the
- * order of memory.
+/* Products of types with blocks of 256 in 512-bit vectors. One token with Q4_K or Q5_K: q8k_one_512.h. Otherwise the
+ * same block of two groups of rows, `low` and `high`, is unpacked once for up to eight tokens. Hardware prefetchers
+ * follow one stream of reads well, but not these two, which also take a block in the order of its steps: prefetch
+ * instructions read the next two groups into the L2 cache, in the order of memory.
  *
  * The including file defines
  *   SUFFIX       of the functions' names
  *   dot_four     adds to each 32-bit lane four products of an unsigned value with an activation; the activations of
  *                four columns are in memory
+ *   dot_eight    the same; the activations are given
  *   dot_words    adds to each 32-bit lane two products of 16-bit words */
 #ifndef KGPT_OPS_QUANT_Q8K_512_H
 #define KGPT_OPS_QUANT_Q8K_512_H
 
 #include "ops/quant/act.h"
+#include "ops/quant/avx512/q8k_one_512.h"
 #include "ops/quant/avx512/q8k_types_512.h"
 #include "ops/quant/versions.h"
 
@@ -159,7 +161,11 @@ KG_INLINE void rows(float *y, size_t y_stride, const struct kg_matrix *matrix, u
 {
     const uint32_t blocks = matrix->columns / 256, whole = n - n % KG_GROUP;
     const size_t group_bytes = (size_t)blocks * kind.bytes * KG_GROUP;
-    for (uint32_t r = 0; r < whole; r += PAIR) {
+    const bool is_one = tokens == 1 && blocks <= kind.most_in_order;
+    if (is_one) {
+        one_token(y + first, matrix->data + first / KG_GROUP * group_bytes, whole / KG_GROUP, blocks, acts, kind);
+    }
+    for (uint32_t r = 0; !is_one && r < whole; r += PAIR) {
         const uint8_t *p = matrix->data + (first + r) / KG_GROUP * group_bytes, *a = acts;
         float *to = y + first + r;
         for (uint32_t t = 0, some; t < tokens; t += some, a += some * act_stride, to += some * y_stride) {
@@ -178,8 +184,10 @@ KG_INLINE void rows(float *y, size_t y_stride, const struct kg_matrix *matrix, u
 DEFINE_ROWS(q2_k, .bytes = 84, .parts = 16, .has_minimum = true, .scales = scales_q2_k, .values = values_q2_k)
 DEFINE_ROWS(q3_k, .bytes = 110, .parts = 16, .has_sign = true, .offset = 2, .scales = scales_q3_k,
             .values = values_q3_k)
-DEFINE_ROWS(q4_k, .bytes = 144, .parts = 8, .has_minimum = true, .scales = scales_q4_k, .values = values_q4_k)
-DEFINE_ROWS(q5_k, .bytes = 176, .parts = 8, .has_minimum = true, .scales = scales_q4_k, .values = values_q5_k)
+DEFINE_ROWS(q4_k, .bytes = 144, .parts = 8, .has_minimum = true, .most_in_order = UINT32_MAX, .scales = scales_q4_k,
+            .values = values_q4_k)
+DEFINE_ROWS(q5_k, .bytes = 176, .parts = 8, .has_minimum = true, .most_in_order = 24, .has_fifth = true,
+            .scales = scales_q4_k, .values = values_q5_k)
 DEFINE_ROWS(q6_k, .bytes = 210, .parts = 16, .has_sign = true, .offset = 5, .scales = scales_q6_k,
             .values = values_q6_k)
 DEFINE_ROWS(iq4_xs, .bytes = 136, .parts = 8, .has_sign = true, .offset = 7, .scales = scales_iq4_xs,

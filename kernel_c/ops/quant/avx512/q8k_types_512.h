@@ -22,8 +22,10 @@ struct kind {
     uint32_t bytes; /* of a block */
     uint32_t parts; /* of a block: 8 or 16 */
     bool has_minimum;
-    bool has_sign; /* of scales */
-    int offset;    /* 1 << offset is subtracted from a value without minimum */
+    bool has_sign;          /* of scales */
+    bool has_fifth;         /* bits, in a field of their own: q8k_one_512.h */
+    uint32_t most_in_order; /* blocks of a row that q8k_one_512.h takes: activations of more fill the L1 cache */
+    int offset;             /* 1 << offset is subtracted from a value without minimum */
     void (*scales)(struct scales *to, const uint8_t *low, const uint8_t *high);
     void (*values)(struct values *to, const uint8_t *p, uint32_t step);
 };
