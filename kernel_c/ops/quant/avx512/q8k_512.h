@@ -1,5 +1,5 @@
-/* Products of types with blocks of 256 in 512-bit vectors. One token with Q4_K or Q5_K: q8k_one_512.h. Otherwise the
- * same block of two groups of rows, `low` and `high`, is unpacked once for up to eight tokens. Hardware prefetchers
+/* Products of types with blocks of 256 in 512-bit vectors. One token with Q4_K, Q5_K or Q6_K: q8k_one_512.h. Otherwise
+ * the same block of two groups of rows, `low` and `high`, is unpacked once for up to eight tokens. Hardware prefetchers
  * follow one stream of reads well, but not these two, which also take a block in the order of its steps: prefetch
  * instructions read the next two groups into the L2 cache, in the order of memory.
  *
@@ -188,8 +188,8 @@ DEFINE_ROWS(q4_k, .bytes = 144, .parts = 8, .has_minimum = true, .most_in_order 
             .values = values_q4_k)
 DEFINE_ROWS(q5_k, .bytes = 176, .parts = 8, .has_minimum = true, .most_in_order = 24, .has_fifth = true,
             .scales = scales_q4_k, .values = values_q5_k)
-DEFINE_ROWS(q6_k, .bytes = 210, .parts = 16, .has_sign = true, .offset = 5, .scales = scales_q6_k,
-            .values = values_q6_k)
+DEFINE_ROWS(q6_k, .bytes = 210, .parts = 16, .has_sign = true, .offset = 5, .halves = 1664, .most_in_order = UINT32_MAX,
+            .scales = scales_q6_k, .values = values_q6_k)
 DEFINE_ROWS(iq4_xs, .bytes = 136, .parts = 8, .has_sign = true, .offset = 7, .scales = scales_iq4_xs,
             .values = values_iq4_xs)
 

@@ -1,22 +1,17 @@
-/* One token with Q4_K or Q5_K in 512-bit vectors: memory is the limit. Hardware prefetchers follow a matrix that is
- * read strictly from its beginning to its end, as these types allow: a block's scales come first, then fifth bits, then
- * nibbles in the order of their values. So one group of eight rows follows the other, and no block is touched before
- * the one in front of it is read. Prefetch instructions, or two groups side by side, read a quarter less. */
+/* One token with Q4_K, Q5_K or Q6_K in 512-bit vectors: memory is the limit. Hardware prefetchers follow a matrix that
+ * is read strictly from its beginning to its end. Q4_K and Q5_K lie as they are needed: a block's scales come first,
+ * then fifth bits, then nibbles in the order of their values. For Q6_K sums wait for their scales. So one group of
+ * eight rows follows the other, and no block is touched before the one in front of it is read. Prefetch instructions,
+ * or two groups side by side, read a quarter less. */
 #ifndef KGPT_OPS_QUANT_Q8K_ONE_512_H
 #define KGPT_OPS_QUANT_Q8K_ONE_512_H
 
 #include "ops/quant/act.h"
+#include "ops/quant/avx512/q6k_one_512.h"
 #include "ops/quant/avx512/q8k_types_512.h"
 
 /* A vector has eight columns of each row: two lanes for a row. The sum of a part's nibbles times activations in one of
  * them fits into 16 bits, and so does that of fifth bits. */
-
-/* Bytes for each row: from `low` for even rows, from `high` for odd ones; byte 0x80 becomes 0. */
-KG_INLINE b8x64 for_rows(b8x64 v, const uint64_t low, const uint64_t high)
-{
-    const long long even = (long long)low, odd = (long long)high;
-    return pick_bytes(v, (b8x64)(i64x8){even, odd, even, odd, even, odd, even, odd});
-}
 
 /* Byte `n` of each row's four scales, for both lanes. */
 KG_INLINE i16x32 scale_of_rows(b8x64 four, const uint32_t n)
@@ -88,12 +83,20 @@ KG_INLINE void one_token(float *y, const uint8_t *p, uint32_t groups, uint32_t b
         KG_UNROLL
         for (uint32_t k = 0; k < 2; k++) {
             struct scales s;
-            kind.scales(&s, at[k], at[k]);
-            j[k] = sums_of_rows(&s, a[k]);
-            i[k] = products_of_rows(&s, at[k], a[k], kind.has_fifth);
+            if (kind.has_sign) {
+                i[k] = products_of_q6_k(at[k], a[k]);
+                j[k] = words_of(0);
+            } else {
+                kind.scales(&s, at[k], at[k]);
+                j[k] = sums_of_rows(&s, a[k]);
+                i[k] = products_of_rows(&s, at[k], a[k], kind.has_fifth);
+            }
         }
-        f32x16 v = load_halves(at[0], at[1]) * to_floats(even(i[0], i[1]) + odd(i[0], i[1]));
-        v -= load_halves(at[0] + 16, at[1] + 16) * to_floats(even(j[0], j[1]) + odd(j[0], j[1]));
+        const uint8_t *const d[2] = {at[0] + kind.halves, at[1] + kind.halves};
+        f32x16 v = load_halves(d[0], d[1]) * to_floats(even(i[0], i[1]) + odd(i[0], i[1]));
+        if (kind.has_minimum) {
+            v -= load_halves(d[0] + 16, d[1] + 16) * to_floats(even(j[0], j[1]) + odd(j[0], j[1]));
+        }
         v *= two_words(&a[0]->d, &a[1]->d);
         KG_UNROLL
         for (uint32_t k = 0; k < 2; k++) { /* lanes 0 and 1 of each 128-bit part are the first block, then the second */

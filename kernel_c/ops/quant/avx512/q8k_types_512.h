@@ -24,6 +24,7 @@ struct kind {
     bool has_minimum;
     bool has_sign;          /* of scales */
     bool has_fifth;         /* bits, in a field of their own: q8k_one_512.h */
+    uint32_t halves;        /* where a group's d lie in a block, for q8k_one_512.h */
     uint32_t most_in_order; /* blocks of a row that q8k_one_512.h takes: activations of more fill the L1 cache */
     int offset;             /* 1 << offset is subtracted from a value without minimum */
     void (*scales)(struct scales *to, const uint8_t *low, const uint8_t *high);
