@@ -1,4 +1,8 @@
 /* A made-up keyboard and console, for stick_driver.c. */
+#ifndef KGPT_TESTS_STICK_CONSOLE_H
+#define KGPT_TESTS_STICK_CONSOLE_H
+
+#include "stick_world.h"
 
 static kg_efi_status KG_EFIAPI read_key(struct kg_efi_text_input *self, struct kg_efi_key *key)
 {
@@ -58,3 +62,5 @@ static kg_efi_status KG_EFIAPI enable_cursor(struct kg_efi_text_output *self, bo
     (void)visible;
     return do_nothing(self);
 }
+
+#endif

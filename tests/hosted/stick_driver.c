@@ -17,12 +17,11 @@
 #include "../../kernel_c/uefi/screen/menu_screen.c"
 #include "../../kernel_c/uefi/screen/picture_mode.c"
 
-#include "stick_world.h"
-
 #include "stick_console.h"
 #include "stick_http.h"
 #include "stick_medium.h"
 #include "stick_tftp.h"
+#include "stick_world.h"
 
 static struct kg_efi_loaded_image loaded, program;
 static struct kg_efi_text_output out;

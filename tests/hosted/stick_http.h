@@ -1,4 +1,8 @@
 /* A made-up HTTP server behind firmware's client, for stick_driver.c: one connection at a time. */
+#ifndef KGPT_TESTS_STICK_HTTP_H
+#define KGPT_TESTS_STICK_HTTP_H
+
+#include "stick_world.h"
 
 static struct kg_efi_http http;
 
@@ -101,3 +105,5 @@ static kg_efi_status KG_EFIAPI cancel(struct kg_efi_http *self, struct kg_efi_ht
     (void)token;
     return KG_EFI_SUCCESS;
 }
+
+#endif

@@ -1,4 +1,8 @@
 /* A made-up medium with one volume, for stick_driver.c. */
+#ifndef KGPT_TESTS_STICK_MEDIUM_H
+#define KGPT_TESTS_STICK_MEDIUM_H
+
+#include "stick_world.h"
 
 static kg_efi_status KG_EFIAPI open_file(struct kg_efi_file *self, struct kg_efi_file **out, const uint16_t *name,
                                          uint64_t mode, uint64_t attributes);
@@ -81,3 +85,5 @@ static kg_efi_status KG_EFIAPI open_volume(struct kg_efi_simple_file_system *sel
     *root = &calls;
     return KG_EFI_SUCCESS;
 }
+
+#endif

@@ -1,4 +1,8 @@
 /* A made-up TFTP server behind firmware's client, for stick_driver.c. The boot file was lm/kgpt.efi. */
+#ifndef KGPT_TESTS_STICK_TFTP_H
+#define KGPT_TESTS_STICK_TFTP_H
+
+#include "stick_world.h"
 
 #define TFTP_BLOCK 1428
 #define TFTP_PACKETS 3 /* that come with a poll; each fifth comes twice */
@@ -174,3 +178,5 @@ void driver_pxe(const uint8_t *ack, const uint8_t *proxy, const uint8_t *reply, 
                                   .read_file = begin_tftp,
                                   .poll = poll_tftp};
 }
+
+#endif

@@ -1,6 +1,10 @@
 /* What a test sets and reads of the made-up firmware of stick_driver.c: its files, keys, memory, clock and events. */
+#ifndef KGPT_TESTS_STICK_WORLD_H
+#define KGPT_TESTS_STICK_WORLD_H
 
-#include <stdint.h>
+#include "../../kernel_c/platform/boot/uefi.h"
+#include "../../kernel_c/uefi/efi.h"
+#include "../../kernel_c/uefi/loader.h"
 
 #define FILES_MAX 16
 #define KEYS_MAX 64
@@ -168,3 +172,5 @@ static kg_efi_status KG_EFIAPI check_event(kg_efi_event event)
     *(bool *)event = false;
     return done ? KG_EFI_SUCCESS : KG_EFI_NOT_READY;
 }
+
+#endif

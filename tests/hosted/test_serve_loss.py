@@ -68,9 +68,8 @@ def ask(wire: Wire, number: int) -> Any:
 
 
 def right(plain: Server, number: int) -> Any:
-    """A prompt is shown without its first token."""
     if number % REPLIES:
-        return 200, f"user\n{text_of(number)}<|im_end|>\n<|im_start|>assistant\n"
+        return 200, f"<|im_start|>user\n{text_of(number)}<|im_end|>\n<|im_start|>assistant\n"
     with plain.wire() as wire:
         return ask(wire, number)
 

@@ -81,7 +81,8 @@ def test_messages_of_the_user_in_a_row_stand_as_the_template_has_them(name: str,
     assert bool(template.flags & Flag.ROWS) == rows
     said = [Message(role="user", content="one"), Message(role="user", content="two")]
     if rows:
-        assert template.render(said) == Renderer(case.text, case.bos, case.eos)(said)
+        bos = case.bos if template.flags & Flag.BOS else ""
+        assert bos + template.render(said) == Renderer(case.text, case.bos, case.eos)(said)
     else:
         with pytest.raises(TemplateRefused):
             Renderer(case.text, case.bos, case.eos)(said)
